@@ -1,0 +1,62 @@
+"""Base of every section of a YAML file: typed, frozen, and strict about unknown keys."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from evalharness.errors import DataError, nearest
+
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class Options(BaseModel):
+    """A section of a definition. Each package subclasses it for the section that it owns."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+
+
+def parse_options(model: type[T], values: Any, where: str) -> T:
+    """Validate `values` as `model`.
+
+    Raises:
+        DataError: one sentence with the place (`where` and the field), what was wrong and, for an unknown
+            key, the nearest known one.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise DataError(f"{where}: {describe(error, model)}") from None
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first fault of a validation as a clause: ``prompt.templte: unknown key, did you mean 'template'?``."""
+    fault = error.errors()[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{place}: unknown key; {nearest(str(fault['loc'][-1]), _fields_at(model, fault['loc'][:-1]))}"
+    if fault["type"] == "missing":
+        return f"{place}: this key is required but missing."
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "value_error":
+        return f"{place}: {message}" if place else message
+    return f"{place}: {message}, not {_short(fault['input'])}."
+
+
+def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the model that `path` leads to, where it can be followed; else none."""
+    current: Any = model
+    for part in path:
+        field = getattr(current, "model_fields", {}).get(part)
+        if field is None:
+            return []
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+    return list(getattr(current, "model_fields", {}))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,141 @@
+"""Names to components, as strings until one is used; and the index of the YAML files that are shipped.
+
+Importing this module imports no component. A plugin adds names through entry points of the groups
+``evalharness.parsers``, ``evalharness.metrics``, ``evalharness.methods``, ``evalharness.backends``,
+``evalharness.generators`` (``name = "package.module:attribute"``) and folders of YAML through
+``evalharness.tasks`` (``name = "package"``: its folder ``tasks/``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from importlib import import_module, metadata, util
+from pathlib import Path
+from typing import Any, Literal
+
+from evalharness.errors import DataError, ServiceError, UsageError, nearest
+
+Kind = Literal["parser", "metric", "method", "backend", "generator"]
+
+_BUILTIN: dict[Kind, dict[str, str]] = {
+    "parser": {
+        "boolean": "evalharness.answers.boolean:BooleanParser",
+        "boxed": "evalharness.answers.boxed:BoxedParser",
+        "choice": "evalharness.answers.choice:ChoiceParser",
+        "lm_eval": "evalharness.answers.lm_eval:LmEvalParser",
+        "number": "evalharness.answers.number:NumberParser",
+        "regex": "evalharness.answers.regex:RegexParser",
+        "span": "evalharness.answers.span:SpanParser",
+        "text": "evalharness.answers.text:TextParser",
+    },
+    "metric": {
+        "acc": "evalharness.scoring.choices:Accuracy",
+        "acc_bytes": "evalharness.scoring.choices:AccuracyByBytes",
+        "acc_norm": "evalharness.scoring.choices:AccuracyByCharacters",
+        "bits_per_byte": "evalharness.scoring.perplexity:BitsPerByte",
+        "byte_perplexity": "evalharness.scoring.perplexity:BytePerplexity",
+        "exact_match": "evalharness.scoring.match:ExactMatch",
+        "f1": "evalharness.scoring.match:F1",
+        "greedy_match": "evalharness.scoring.perplexity:GreedyMatch",
+        "lm_eval_exact_match": "evalharness.scoring.match:LmEvalExactMatch",
+        "perplexity": "evalharness.scoring.perplexity:Perplexity",
+        "word_perplexity": "evalharness.scoring.perplexity:WordPerplexity",
+    },
+    "method": {
+        "chain_of_thought": "evalharness.elicitation.generate:chain_of_thought",
+        "choice_likelihood": "evalharness.elicitation.likelihood:choice_likelihood",
+        "continuation_likelihood": "evalharness.elicitation.likelihood:continuation_likelihood",
+        "direct": "evalharness.elicitation.generate:direct",
+        "few_shot": "evalharness.elicitation.generate:few_shot",
+        "rolling_likelihood": "evalharness.elicitation.likelihood:rolling_likelihood",
+        "self_consistency": "evalharness.elicitation.generate:self_consistency",
+        "zero_shot_chain_of_thought": "evalharness.elicitation.generate:zero_shot_chain_of_thought",
+    },
+    "backend": {
+        "replay": "evalharness.backends.replay:load",
+        "stack": "evalharness.backends.stack:load",
+    },
+    "generator": {
+        "coin_flip": "evalharness.data.generators.coin_flip:generate",
+        "last_letter_concatenation": "evalharness.data.generators.last_letters:generate",
+    },
+}
+
+
+def names(kind: Kind) -> list[str]:
+    """Every known name of a kind, built in or from a plugin, sorted."""
+    return sorted(_BUILTIN[kind].keys() | _plugins(kind).keys())
+
+
+def lookup(kind: Kind, name: str) -> Any:
+    """The component behind a name, imported now.
+
+    Raises:
+        UsageError: no such name; the nearest known one is named.
+        ServiceError: the component needs a package that is not installed.
+    """
+    target = _BUILTIN[kind].get(name) or _plugins(kind).get(name)
+    if target is None:
+        raise UsageError(f"unknown {kind} '{name}'; {nearest(name, names(kind))}")
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise ServiceError(
+            f"the {kind} '{name}' needs the package '{error.name}', which is not installed; "
+            "pip install 'evalharness[stack,hub]' brings what the built-in ones need."
+        ) from error
+
+
+@cache
+def _plugins(kind: Kind) -> dict[str, str]:
+    return {point.name: point.value for point in metadata.entry_points(group=f"evalharness.{kind}s")}
+
+
+# --------------------------------------------------------------------------- shipped files
+
+
+@cache
+def shipped(folder: Literal["tasks", "prompts", "leaderboards"]) -> Path:
+    """Where the shipped YAML and templates lie: inside the wheel, or at the top of a clone.
+
+    Raises:
+        ServiceError: neither is there (a broken installation).
+    """
+    package = Path(__file__).parent
+    for place in (package / "_shipped" / folder, package.parent / folder):
+        if place.is_dir():
+            return place
+    raise ServiceError(f"the folder '{folder}' is missing beside {package}; reinstall evalharness.")
+
+
+def task_files(include: Iterable[Path] = ()) -> dict[str, Path]:
+    """Name of every task and suite to its YAML file; the file's stem is the name.
+
+    A user's folders (`include`) come last and must not take a shipped name.
+
+    Raises:
+        UsageError: a folder to include does not exist.
+        DataError: two files have one name.
+    """
+    found: dict[str, Path] = {}
+    for folder in [shipped("tasks"), *_plugin_task_folders(), *include]:
+        if not folder.is_dir():
+            raise UsageError(f"--include {folder}: no such folder; give a folder that holds task YAML files.")
+        for path in sorted(folder.rglob("*.y*ml")):
+            if path.suffix not in (".yaml", ".yml") or path.name.startswith("_"):
+                continue
+            if path.stem in found:
+                raise DataError(f"{path}: the name '{path.stem}' is taken by {found[path.stem]}; rename one of them.")
+            found[path.stem] = path
+    return found
+
+
+def _plugin_task_folders() -> list[Path]:
+    folders = []
+    for point in metadata.entry_points(group="evalharness.tasks"):
+        spec = util.find_spec(point.value)
+        for place in (spec.submodule_search_locations or []) if spec else []:
+            folders.append(Path(place) / "tasks")
+    return folders
