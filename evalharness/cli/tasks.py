@@ -1,0 +1,103 @@
+"""`evalharness tasks`: what can be measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="List the tasks; show one; print the schema of task files.", invoke_without_command=True, no_args_is_help=False
+)
+
+Include = Annotated[list[Path], typer.Option("--include", help="A folder with task files of your own (repeatable).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback(invoke_without_command=True)
+def _default(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_tasks([], False)
+
+
+@app.command("list", help="One line for each task and suite.")
+def list_tasks(include: Include = [], as_json: AsJson = False) -> None:  # noqa: B006 (typer's way)
+    from evalharness.registry import task_files
+    from evalharness.tasks.files import read_yaml
+
+    rows = []
+    for name, path in sorted(task_files(include).items()):
+        values = read_yaml(path)
+        rows.append(
+            {
+                "name": name,
+                "ability": values.get("ability", "suite"),
+                "protocols": ["default", *values.get("protocols", {})],
+                "description": values.get("description", ""),
+            }
+        )
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    rows.sort(key=lambda row: (row["ability"] == "suite", row["ability"], row["name"]))
+    width = max(len(row["name"]) for row in rows)
+    ability = ""
+    for row in rows:
+        if row["ability"] != ability:
+            ability = row["ability"]
+            typer.secho(f"{'suites' if ability == 'suite' else ability}", bold=True)
+        typer.echo(f"  {row['name']:<{width}}  {row['description']}")
+
+
+@app.command("show", help="The definition, its protocols, and the rendered prompt of one row with its hash.")
+def show(
+    name: Annotated[str, typer.Argument(help="A task's name, or a YAML file.")],
+    protocol: Annotated[str, typer.Option(help="The protocol to show.")] = "default",
+    shots: Annotated[int | None, typer.Option(help="Demonstrations before the question.")] = None,
+    method: Annotated[str | None, typer.Option(help="How the sample is elicited.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="A mirror of data sets: show a real row.")] = None,
+    include: Include = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    from evalharness.tasks.show import shown
+
+    facts = shown(name, protocol=protocol, shots=shots, method=method, data_dir=data_dir, include=include)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(facts, ensure_ascii=False, indent=1))
+        return
+    _print(facts)
+
+
+def _print(facts: dict[str, Any]) -> None:
+    import yaml
+
+    typer.secho(f"{facts['name']} · protocol {facts['protocol']}", bold=True)
+    typer.echo(f"{facts['path']}\nprotocols: {', '.join(facts['protocols'])}")
+    typer.echo(f"protocol hash: {facts['hash']}\n")
+    definition = {key: value for key, value in facts["definition"].items() if key not in ("examples", "protocols")}
+    typer.echo(yaml.safe_dump(definition, allow_unicode=True, sort_keys=False, width=110).rstrip())
+    typer.secho(f"\nprompt of {facts['row']} (sha256 {facts['prompt_hash'][:16]})", bold=True)
+    typer.echo(facts["prompt"])
+    if facts["continuations"]:
+        typer.secho("continuations", bold=True)
+        for number, text in enumerate(facts["continuations"]):
+            typer.echo(f"{'*' if number == facts['gold'] else ' '} {text!r}")
+    elif facts["target"] is not None:
+        typer.secho("right answer", bold=True)
+        typer.echo(repr(facts["target"]))
+    for line in facts["baselines"]:
+        typer.echo(line)
+
+
+@app.command("schema", help="The JSON schema of task files, for editors: evalharness tasks schema > task.schema.json")
+def schema() -> None:
+    import json
+
+    from evalharness.tasks.definition import TaskDefinition
+
+    typer.echo(json.dumps(TaskDefinition.model_json_schema(), ensure_ascii=False, indent=1))

@@ -1,0 +1,1 @@
+"""Benchmarks that are computed: ``generate(split)`` gives the same rows on every machine."""

@@ -1,0 +1,86 @@
+"""The ``data:`` section of a task: which rows, and who has them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+
+from pydantic import Field, PositiveInt, model_validator
+
+from evalharness.options import Options
+
+Name = Annotated[str, Field(min_length=1)]
+# A path of a mirror is made of these, so none may climb out of it.
+PathPart = Annotated[str, Field(pattern=r"^[^./\\][^/\\]*$")]
+
+
+class DataOptions(Options):
+    """Where a task's rows come from.
+
+    Exactly one of `hub`, `file`, `package` and `generator`; beside `hub`, a `package` may stand in for it.
+    """
+
+    hub: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)?$")] | None = None
+    """Id of a data set on the Hugging Face hub, ``openai/gsm8k``; also its folder in a mirror."""
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    """Commit of the hub's repository, in full: a branch moves, so it pins nothing."""
+    config: PathPart | None = None
+    """The hub's configuration, where the data set has several."""
+    split: PathPart = "test"
+    """The split that is evaluated."""
+    subsets: dict[str, tuple[PathPart, ...]] = Field(default_factory=dict)
+    """Configurations that together are the task, by group: ``{stem: [astronomy, ...]}``."""
+    id: Name | None = None
+    """Column that names a row; without it a row is named by its position in the original split."""
+    rows: dict[str, PositiveInt] = Field(default_factory=dict)
+    """Rows that each original split has: the N of "n of N" where a source itself does not know."""
+    file: Name | None = None
+    """A jsonl, csv or parquet file, relative to the task file (with `package`: to the package's folder).
+
+    ``{split}`` and ``{subset}`` in it are filled in; without ``{split}`` it holds the evaluated split only.
+    """
+    package: Name | None = None
+    """An installed Python package that carries `file`."""
+    generator: Name | None = None
+    """A generator of the registry, which makes the rows."""
+    demo: Name | None = None
+    """A bundled sample in the benchmark's style, used only under ``--allow-demo``."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataOptions:
+        alone = {"hub": self.hub, "generator": self.generator}
+        alone["package" if self.package else "file"] = self.package or self.file
+        given = [name for name, value in alone.items() if value]
+        if len(given) != 1 and given != ["hub", "package"]:
+            raise ValueError(
+                f"one source is needed but {' and '.join(given) or 'none'} is given; "
+                "name one of hub, file, package (with file) and generator, or hub with package and file."
+            )
+        if self.package and not self.file:
+            raise ValueError(f"package '{self.package}' needs file: the path of the rows inside the package.")
+        return self
+
+    @model_validator(mode="after")
+    def _keys_that_belong_together(self) -> DataOptions:
+        for key, value in (("revision", self.revision), ("config", self.config)):
+            if value and not self.hub:
+                raise ValueError(f"{key} belongs to hub, which is not given; remove {key} or name the hub's data set.")
+        if self.config and self.subsets:
+            raise ValueError("config and subsets are both given; subsets are the configurations, so remove config.")
+        if self.rows and self.subsets:
+            raise ValueError("rows cannot be given beside subsets, whose numbers of rows differ; remove rows.")
+        repeated = [name for name, count in Counter(self.subset_names).items() if count > 1]
+        if repeated:
+            raise ValueError(f"subset '{repeated[0]}' is listed twice; each belongs to one group.")
+        return self
+
+    @property
+    def subset_names(self) -> tuple[str, ...]:
+        """Every subset, in the order of the groups; empty where the task has none."""
+        return tuple(name for group in self.subsets.values() for name in group)
+
+    @property
+    def name(self) -> str:
+        """What the data are called in a sentence: the hub's id, the package and file, the file, the generator."""
+        packaged = f"{self.package}:{self.file}" if self.package else self.file
+        return self.hub or packaged or f"generator {self.generator}"

@@ -1,0 +1,1 @@
+"""Which solved samples stand before a question: selection by named policies."""

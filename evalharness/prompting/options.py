@@ -1,0 +1,53 @@
+"""The sections of a task file that say how a sample is asked: `prompt`, `choices`, `document`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from evalharness.options import Options
+from evalharness.prompting.split_rules import SplitRule
+
+
+class PromptOptions(Options):
+    """How one turn asks, and how turns are joined. Text fields are templates over the row's columns."""
+
+    template: str = "plain"
+    """Name of a template in prompts/: how the question is put. It sees `question` and `options`."""
+    question: str
+    """The question itself."""
+    options: str | None = None
+    """Expression: the texts of lettered options, shown by templates such as lettered_choices."""
+    description: str = ""
+    """What stands once before everything, glued as it is (give it its own blank line)."""
+    answer: str | None = None
+    """What a demonstration answers; for tasks with choices the right choice, unless given."""
+    reasoned_answer: str | None = None
+    """What a demonstration answers when the method asks for a chain of thought."""
+    answer_trigger: str = "Therefore, the answer is"
+    """Asks for the answer after zero-shot reasoning (Kojima et al. 2022, arXiv:2205.11916)."""
+    delimiter: str = " "
+    """Between a question and its answer. A chat template brings its own, and this is left out."""
+    separator: str = "\n\n"
+    """After each demonstration."""
+    split_rule: SplitRule = "common_prefix"
+    """How a scored continuation is cut from its context in token ids."""
+    too_long: Literal["cut_left", "error"] = "cut_left"
+    """A prompt longer than the model's context: cut it on the left and count it, or fail the sample."""
+
+
+class ChoiceOptions(Options):
+    """The choices of a multiple-choice sample, and which is right."""
+
+    texts: str | tuple[str, ...]
+    """Expression that yields the list of texts, or a list of templates."""
+    gold: str
+    """Expression that yields the position of the right choice, counted from 0."""
+
+
+class DocumentOptions(Options):
+    """A text whose every token is scored."""
+
+    text: str
+    """The text that the model sees."""
+    units_of: str | None = None
+    """The text whose words and bytes the log-likelihood is divided by, where it is another one."""

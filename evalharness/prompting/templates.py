@@ -1,0 +1,129 @@
+"""Jinja2 templates over the columns of a row, in the sandbox: a task file from a stranger cannot reach Python.
+
+Two kinds of field: a *text* renders to a string; an *expression* is one ``{{ ... }}`` whose value keeps its
+Python type (a list of choices, the position of the right one). The kind belongs to the field of the
+definition, never to what the first document happens to hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from evalharness.errors import DataError, UsageError, nearest
+from evalharness.prompting.text_filters import FILTERS, letter
+from evalharness.registry import shipped
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+
+@cache
+def environment() -> ImmutableSandboxedEnvironment:
+    """The one sandboxed environment; an unknown column is an error, never an empty string."""
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    env = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    env.filters.update(FILTERS)
+    env.globals.update(letter=letter)
+    return env
+
+
+class Template:
+    """A text field, compiled once."""
+
+    def __init__(self, source: str, where: str) -> None:
+        self.where = where
+        self.constant = None if "{" in source else source
+        self._render: Callable[..., str] = _compiled(lambda: environment().from_string(source).render, where, source)
+        self.columns = _columns(source)
+
+    def __call__(self, values: Mapping[str, Any]) -> str:
+        """Render with the columns of a row.
+
+        Raises:
+            DataError: a column is missing or the template fails on this row.
+        """
+        if self.constant is not None:
+            return self.constant
+        return str(_evaluated(self._render, values, self.where))
+
+
+class Expression:
+    """A typed field: one ``{{ expression }}``."""
+
+    def __init__(self, source: str, where: str) -> None:
+        body = source.strip()
+        inner = body[2:-2].strip()
+        if not (body.startswith("{{") and body.endswith("}}")) or "{{" in inner:
+            raise DataError(f"{where}: this field takes one {{{{ expression }}}} whose value is used as it is, "
+                            f"not {source!r}.")  # fmt: skip
+        self.where = where
+        compiled = _compiled(lambda: environment().compile_expression(inner, undefined_to_none=False), where, source)
+        self._evaluate: Callable[..., Any] = compiled
+        self.columns = _columns(source)
+
+    def __call__(self, values: Mapping[str, Any]) -> Any:
+        """Evaluate with the columns of a row; see `Template.__call__` for what it raises."""
+        from jinja2 import Undefined, UndefinedError
+
+        value = _evaluated(self._evaluate, values, self.where)
+        if isinstance(value, Undefined):
+            try:
+                str(value)
+            except UndefinedError as error:
+                raise DataError(_missing(error, values, self.where)) from None
+        return value
+
+
+def turn_template(name: str) -> Template:
+    """The shipped template ``prompts/<name>.jinja``: how one turn asks.
+
+    Raises:
+        UsageError: no such template; the nearest is named.
+    """
+    folder = shipped("prompts")
+    path = folder / f"{name}.jinja"
+    if not path.is_file():
+        raise UsageError(f"unknown prompt template '{name}'; {nearest(name, [p.stem for p in folder.glob('*.jinja')])}")
+    return Template(path.read_text(encoding="utf-8").removesuffix("\n"), where=f"prompts/{path.name}")
+
+
+def _columns(source: str) -> frozenset[str]:
+    from jinja2 import meta
+
+    env = environment()
+    return frozenset(meta.find_undeclared_variables(env.parse(source)) - env.globals.keys())
+
+
+def _compiled(make: Callable[[], Any], where: str, source: str) -> Any:
+    from jinja2 import TemplateSyntaxError
+
+    try:
+        return make()
+    except TemplateSyntaxError as error:
+        raise DataError(f"{where}: the template {source!r} does not parse: {error.message}.") from None
+
+
+def _evaluated(function: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any:
+    from jinja2 import UndefinedError
+    from jinja2.exceptions import SecurityError
+
+    try:
+        return function(values)
+    except UndefinedError as error:
+        raise DataError(_missing(error, values, where)) from None
+    except SecurityError as error:
+        raise DataError(f"{where}: the template reaches for Python internals: {error}.") from None
+    except Exception as error:
+        raise DataError(f"{where}: the template fails on a row: {type(error).__name__}: {error}.") from None
+
+
+def _missing(error: Exception, values: Mapping[str, Any], where: str) -> str:
+    message = str(error)
+    if message.endswith("is undefined") and message.startswith("'"):
+        column = message.split("'")[1]
+        return f"{where}: the row has no column '{column}'; {nearest(column, values)}"
+    return f"{where}: {message}; the row has {', '.join(sorted(values))}."

@@ -1,0 +1,83 @@
+"""Filters that task templates may use: small, named, pure functions on text.
+
+The clean-ups of single benchmarks stand here too, so that a definition names them and holds no code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+def after(text: str, mark: str) -> str:
+    """What follows the last `mark`, stripped; the whole text where the mark is missing."""
+    return text.rsplit(mark, 1)[-1].strip()
+
+
+def before(text: str, mark: str) -> str:
+    """What precedes the first `mark`, stripped; the whole text where the mark is missing."""
+    return text.split(mark, 1)[0].strip()
+
+
+def letter(position: int) -> str:
+    """0 -> A, 1 -> B, ..."""
+    return chr(ord("A") + position)
+
+
+def position_of(items: Sequence[Any], item: Any) -> int:
+    """Position of `item` among `items`: the gold position from a gold label."""
+    return list(items).index(item)
+
+
+def wikihow_clean(text: str) -> str:
+    """HellaSwag's clean-up as published harnesses do it: bracketed WikiHow marks go, double spaces shrink once."""
+    text = text.strip().replace(" [title]", ". ")
+    return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
+
+
+# Order matters: each pair is applied to what the earlier ones left. The second one matches only text with
+# slashes around it, surely by mistake; it stays because the published rule has it.
+_WIKITEXT_RULES: tuple[tuple[str, str], ...] = (
+    (r"s '", "s'"),
+    (r"/' [0-9]/", "/'[0-9]/"),
+    (r" @-@ ", "-"),
+    (r" @,@ ", ","),
+    (r" @\.@ ", "."),
+    (r" : ", ": "),
+    (r" ; ", "; "),
+    (r" \. ", ". "),
+    (r" ! ", "! "),
+    (r" \? ", "? "),
+    (r" , ", ", "),
+    (r"\(\s*([^\)]*?)\s*\)", r"(\1)"),
+    (r"\[\s*([^\]]*?)\s*\]", r"[\1]"),
+    (r"{\s*([^}]*?)\s*}", r"{\1}"),
+    (r"\"\s*([^\"]*?)\s*\"", r'"\1"'),
+    (r"'\s*([^']*?)\s*'", r"'\1'"),
+    (r"= = = =", "===="),
+    (r"= = =", "==="),
+    (r"= =", "=="),
+    (r" ° ", "°"),
+    (r" \n", "\n"),
+    (r"\n ", "\n"),
+    (r" N ", " 1 "),
+    (r" 's", "'s"),
+)
+
+
+def wikitext_detokenize(text: str) -> str:
+    """WikiText's published detokeniser: joins the marks that its tokenisation set apart."""
+    for pattern, replacement in _WIKITEXT_RULES:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "after": after,
+    "before": before,
+    "letter": letter,
+    "position_of": position_of,
+    "wikihow_clean": wikihow_clean,
+    "wikitext_detokenize": wikitext_detokenize,
+}

@@ -1,0 +1,1 @@
+"""Planning cells, running them, resuming, re-scoring."""

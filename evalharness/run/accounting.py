@@ -1,0 +1,67 @@
+"""Counts what a run asks for: requests, tokens, and how many of the tokens are distinct."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from evalharness.backends.batching import Waves
+from evalharness.types import Completions, GenerateRequest, Request, Result
+
+
+@dataclass(slots=True)
+class Meter:
+    """Stands before the waves of a backend and counts what passes.
+
+    `prompt_tokens` are the tokens that a model must read: a scored sequence's last token is never fed.
+    `distinct_tokens` is the size of the prefix tree over all of them, the least that any engine must compute.
+    """
+
+    waves: Waves
+    requests: int = 0
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    _sequences: set[bytes] = field(default_factory=set)
+
+    async def ask(self, request: Request) -> Result:
+        self._count(request)
+        result = await self.waves.ask(request)
+        if isinstance(result, Completions):
+            self.generated_tokens += sum(len(completion.ids) for completion in result.completions)
+        return result
+
+    @property
+    def distinct_tokens(self) -> int:
+        """Nodes of the prefix tree over everything asked: in sorted order, what each adds to its neighbour."""
+        ordered = sorted(self._sequences)
+        if not ordered:
+            return 0
+        added = sum(len(later) - _shared(earlier, later) for earlier, later in pairwise(ordered))
+        return (len(ordered[0]) + added) // 4
+
+    def _count(self, request: Request) -> None:
+        self.requests += 1
+        ids = request.prompt.ids if isinstance(request, GenerateRequest) else (request.ids or ())[:-1]
+        if ids:
+            self.prompt_tokens += len(ids)
+            self._sequences.add(_sortable(ids))
+
+
+def _sortable(ids: tuple[int, ...]) -> bytes:
+    """Four bytes a token, most significant first: byte order is token order."""
+    packed = array("I", ids)
+    packed.byteswap()
+    return packed.tobytes()
+
+
+def _shared(one: bytes, other: bytes) -> int:
+    """Bytes of the common prefix, in whole tokens."""
+    low, high = 0, min(len(one), len(other)) // 4
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[: middle * 4] == other[: middle * 4]:
+            low = middle
+        else:
+            high = middle - 1
+    return low * 4

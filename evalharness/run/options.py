@@ -1,0 +1,72 @@
+"""What a user may ask of a run: the flags of `evalharness run` and the keys of `--config run.yaml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from evalharness.options import Options
+from evalharness.tasks.task import DEFAULT
+
+DEFAULT_MODEL = "smollm2"
+
+
+class RunOptions(Options):
+    """One request: every task x model is a cell, and every cell a run."""
+
+    task: tuple[str, ...] = Field(min_length=1)
+    """Names, globs, suites, paths of YAML files; ``mmlu/astronomy`` is one subset."""
+    model: tuple[str, ...] = (DEFAULT_MODEL,)
+    """smollm2, a folder or GGUF file, or BACKEND:WHAT such as replay:FILE."""
+    protocol: str | None = None
+    """One of the task's protocols."""
+    shots: int | None = Field(default=None, ge=0)
+    """Demonstrations before each question."""
+    method: str | None = None
+    """How a sample is elicited."""
+    limit: int | None = Field(default=None, ge=1)
+    """The first n samples."""
+    sample: int | None = Field(default=None, ge=1)
+    """n samples drawn by the seed, stratified by subset."""
+    seed: int = 0
+    """Decides every draw: samples, demonstrations, tokens."""
+    repeats: int | None = Field(default=None, ge=1)
+    """How often each sample is elicited."""
+    reducer: str | None = None
+    """How repeats become one score: mean, majority, pass@k, pass^k."""
+    set: dict[str, Any] = Field(default_factory=dict)
+    """Changes to the definition, nested: {decode: {temperature: 0.7}}."""
+    chat: bool = False
+    """Render prompts with the model's own chat template."""
+    system_prompt: str | None = None
+    """Put before everything else."""
+    dtype: str | None = None
+    """Number format of weights and arithmetic: float32, bfloat16, float16."""
+    device: str | None = None
+    """cpu, cuda, cuda:1, ..."""
+    max_length: int | None = Field(default=None, ge=2)
+    """Longest sequence of tokens, below the model's own limit."""
+    tokenizer: str | None = None
+    """A tokenizer other than the model's own: a folder or GGUF file."""
+    revision: str | None = None
+    """Of a model on the hub."""
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens that are computed together."""
+    threads: int | None = Field(default=None, ge=1)
+    """Processor threads."""
+    time_limit: float | None = Field(default=None, gt=0)
+    """Seconds that one request may be in service."""
+    max_errors: float = Field(default=0.1, ge=0, le=1)
+    """Share of samples that may fail before the run does."""
+    data_dir: Path | None = None
+    """A mirror of data sets (docs/data.md)."""
+    allow_demo: bool = False
+    """Let a bundled sample stand in for a benchmark that no source has."""
+    include: tuple[Path, ...] = ()
+    """Folders with task files of your own."""
+    output: Path | None = None
+    """The run's folder, in place of runs/<date>-<task>-<model>-<hash>."""
+    resume: bool = True
+    """Go on with an unfinished run of the same settings."""

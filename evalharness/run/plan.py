@@ -1,0 +1,172 @@
+"""From options to cells: everything that is decided before a model is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evalharness.data.options import DataOptions
+from evalharness.data.samples import samples
+from evalharness.data.select import drawn, first
+from evalharness.data.sources import Source, SourceSettings, Split, load_split
+from evalharness.errors import UsageError
+from evalharness.hashing import canonical_json, sha256_text
+from evalharness.prompting.demonstrations.options import DemonstrationOptions
+from evalharness.prompting.demonstrations.select import Select, demonstration_hash, selector
+from evalharness.run.options import RunOptions
+from evalharness.tasks.files import merged
+from evalharness.tasks.protocol_hash import protocol_hash
+from evalharness.tasks.task import DEFAULT, Task, Wanted, expand, load_task
+from evalharness.types import Sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One task under one protocol with its samples: all that a run needs but the model."""
+
+    task: Task
+    name: str
+    """As every line and file shows it: the task's name, or the bundled sample's that stands in for it."""
+    samples: Sequence[Sample]
+    of: int | None
+    """Samples that the whole benchmark has; None where no source knows."""
+    select: Mapping[str | None, Select]
+    """A sample's demonstrations, by subset."""
+    sources: Sequence[Source]
+    hashes: Mapping[str, str]
+    """``protocol``, ``demonstrations``, ``content``."""
+    options: RunOptions
+    demo: bool = False
+
+    def demonstrations(self, sample: Sample) -> Sequence[Sample]:
+        return self.select[sample.subset](sample)
+
+    @property
+    def repeats(self) -> int:
+        return self.task.definition.repeats
+
+
+def plan(options: RunOptions) -> list[Cell]:
+    """The cells of a request, in order, their data loaded and everything checked that can be without a model.
+
+    Raises:
+        UsageError: an unknown name, or options that do not go together.
+        DataError: a malformed definition or data file.
+        ServiceError: no source has the data.
+    """
+    if options.limit is not None and options.sample is not None:
+        raise UsageError("--limit and --sample exclude each other: take the first n, or n drawn by the seed.")
+    # Every task is loaded before any data, so that a typing error costs nothing.
+    wanted = expand(options.task, options.include)
+    return [_cell(task, settled) for task, settled in [_task(item, options) for item in wanted]]
+
+
+def _task(item: Wanted, options: RunOptions) -> tuple[Task, RunOptions]:
+    """The task with the user's changes; what a suite says holds where the user says nothing."""
+    said = {key: value for key, value in item.options.items() if getattr(options, key) is None}
+    options = options.model_copy(update=said)
+    changes: dict[str, Any] = dict(options.set)
+    for key in ("repeats", "reducer"):
+        if (value := getattr(options, key)) is not None:
+            changes[key] = value
+    task = load_task(
+        item.name,
+        protocol=options.protocol or DEFAULT,
+        changes=changes,
+        method=options.method,
+        shots=options.shots,
+        include=options.include,
+    )
+    return task, options
+
+
+def _cell(task: Task, options: RunOptions) -> Cell:
+    definition = task.definition
+    settings = SourceSettings(data_dir=options.data_dir, allow_demo=options.allow_demo)
+    every: list[Sample] = []
+    select: dict[str | None, Select] = {}
+    sources: list[Source] = []
+    hashes: list[str] = []
+    total: int | None = 0
+    for subset in task.subsets():
+        split = load_split(definition.data, definition.data.split, subset=subset, settings=settings,
+                           base_dir=task.path.parent)  # fmt: skip
+        every += samples(split, task.columns, subset=subset, id_column=_id_column(definition.data, split))
+        sources.append(split.source)
+        total = None if total is None or split.total is None else total + split.total
+        pool = _pool(task, subset, settings, sources)
+        select[subset] = selector(definition.demonstrations, pool.samples, task=definition.name, seed=options.seed,
+                                  pool_size=pool.size)  # fmt: skip
+        hashes.append(demonstration_hash(definition.demonstrations, pool.samples, options.seed))
+    chosen = every
+    if options.limit is not None:
+        chosen = first(every, options.limit)
+    elif options.sample is not None:
+        chosen = drawn(every, options.sample, options.seed)
+    demo = sources[0].kind == "demo"
+    return Cell(
+        task=task,
+        name=str(definition.data.demo) if demo else task.name,
+        samples=chosen,
+        of=total,
+        select=select,
+        sources=sources,
+        hashes={
+            "protocol": protocol_hash(task, chat=options.chat, system_prompt=options.system_prompt),
+            "demonstrations": hashes[0] if len(hashes) == 1 else sha256_text(canonical_json(hashes)),
+            "content": sha256_text(canonical_json([[sample.id, sample.content_hash] for sample in chosen])),
+        },
+        options=options,
+        demo=demo,
+    )
+
+
+def _id_column(data: DataOptions, split: Split) -> str | None:
+    return data.id if data.id and split.source.kind != "demo" else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    samples: Sequence[Sample]
+    size: int
+
+
+def _pool(task: Task, subset: str | None, settings: SourceSettings, sources: list[Source]) -> _Pool:
+    """The rows that demonstrations are taken from; none is read when none is shown."""
+    demonstrations: DemonstrationOptions = task.definition.demonstrations
+    if demonstrations.shots == 0:
+        return _Pool((), 0)
+    if demonstrations.rows is not None:
+        rows = [
+            Sample(id=f"demonstration-{number}", index=number, row=row, subset=subset,
+                   content_hash=sha256_text(canonical_json({key: row.get(key) for key in sorted(task.columns)})))
+            for number, row in enumerate(demonstrations.rows)
+        ]  # fmt: skip
+        return _Pool(rows, len(rows))
+    data = task.definition.data
+    if demonstrations.file is not None:
+        data = DataOptions(file=demonstrations.file, split="demonstrations")
+        split = load_split(data, "demonstrations", settings=settings, base_dir=task.path.parent)
+    else:
+        split = load_split(data, str(demonstrations.split), subset=subset, settings=settings,
+                           base_dir=task.path.parent)  # fmt: skip
+    sources.append(split.source)
+    rows = list(samples(split, task.columns, subset=subset))
+    return _Pool(rows, split.total or len(rows))
+
+
+def settings_of(cell: Cell, model: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides a run's result, as plain JSON: two runs with equal settings are the same run.
+
+    Where the files lie, how many threads compute and how the output is shown do not count.
+    """
+    options, definition = cell.options, cell.task.definition
+    return {
+        "task": {"name": cell.name, "version": definition.version, "protocol": cell.task.protocol},
+        "hashes": dict(cell.hashes),
+        "model": dict(model),
+        "seed": options.seed,
+        "repeats": definition.repeats,
+        "changes": merged(options.set, {}),
+    }

@@ -1,0 +1,1 @@
+"""Metrics: pure functions from an attempt and a reference to a score."""

@@ -1,0 +1,70 @@
+"""What every metric is: options of its own, and a pure function of one attempt and its reference."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from evalharness.answers.base import Parser, build_named
+from evalharness.errors import DataError
+from evalharness.options import Options
+from evalharness.types import Attempt, Parsed, Reference, Score
+
+Needs = Literal["answer", "choices", "continuation", "document"]
+Aggregate = Literal["mean", "geometric_mean"]
+
+
+class Metric(Options):
+    """One way to score an attempt. Subclasses are the entries of a task's `metrics:`."""
+
+    version: ClassVar[int] = 1
+    """Raised with every change of a score; part of the protocol's hash."""
+    needs: ClassVar[Needs]
+    """What is scored: a parsed answer, or the log-likelihoods of choices, of a continuation, of a document."""
+    higher_is_better: ClassVar[bool] = True
+    aggregate: ClassVar[Aggregate] = "mean"
+    """How the samples' values become one; both are weighted by the scores' weights."""
+
+    metric: str
+    """Registered name."""
+    label: str | None = None
+    """Name to show; the metric's own by default."""
+    answer: dict[str, Any] | str | None = None
+    """A parser of its own in place of the task's."""
+
+    @property
+    def name(self) -> str:
+        """What the scores are filed under."""
+        return self.label or self.metric
+
+    @abstractmethod
+    def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
+        """Score one attempt. `answer` is what `parser` read from it; both are None where `needs` is no answer.
+
+        Raises:
+            DataError: the attempt or the reference lacks what the metric needs.
+        """
+
+    def chance(self, reference: Reference) -> float | None:
+        """Expected value of a blind guess at this sample, where there is one."""
+        return None
+
+
+def build_metrics(specs: Sequence[str | Mapping[str, Any]], where: str) -> tuple[Metric, ...]:
+    """The metrics that a task's `metrics:` lists: names, or ``{metric: name, ...options}``.
+
+    Raises:
+        DataError: no metric at all, an unknown one, a wrong option, or two under one label.
+    """
+    if not specs:
+        raise DataError(f"{where}: the list is empty; name at least one metric.")
+    metrics = tuple(
+        build_named("metric", spec, f"{where}[{i}]", Metric)  # type: ignore[type-abstract]
+        for i, spec in enumerate(specs)
+    )
+    names = [metric.name for metric in metrics]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"{where}: two metrics are shown as '{name}'; give one of them a label of its own.")
+    return metrics

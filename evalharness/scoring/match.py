@@ -1,0 +1,155 @@
+"""Comparing a parsed answer with the right ones: exact match, lm-eval's exact match, token F1."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from typing import ClassVar
+
+from pydantic import field_validator
+
+from evalharness.answers.base import Parser
+from evalharness.errors import DataError
+from evalharness.scoring.base import Metric, Needs
+from evalharness.scoring.normalize import normalize
+from evalharness.types import Attempt, Parsed, Reference, Score
+
+
+class ExactMatch(Metric):
+    """1 where the answer equals any of the targets in the parser's canonical form, else 0.
+
+    Whether numbers are equal by value or letters by letter is thus the parser's matter.
+    """
+
+    needs: ClassVar[Needs] = "answer"
+    metric: str = "exact_match"
+    ignore_case: bool = False
+    ignore_punctuation: bool = False
+    """ASCII punctuation."""
+    ignore_articles: bool = False
+    """The English words a, an, the."""
+
+    def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
+        if answer is None or answer.value is None:
+            return _unanswered(answer)
+        said = self._normalize(answer.value)
+        return Score(float(any(said == self._normalize(target) for target in _canonical_targets(reference, parser))))
+
+    def _normalize(self, text: str) -> str:
+        return normalize(
+            text, case=self.ignore_case, punctuation=self.ignore_punctuation, articles=self.ignore_articles
+        )
+
+
+class F1(Metric):
+    """Token F1, the best over the targets: ``2 P R / (P + R)`` of the bags of words.
+
+    Words are what white space parts once case, punctuation and articles are gone (SQuAD; Rajpurkar et al.
+    2016, arXiv:1606.05250). Where either side has no words, 1 if both have none, else 0 (SQuAD 2.0).
+    """
+
+    needs: ClassVar[Needs] = "answer"
+    metric: str = "f1"
+
+    def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
+        if answer is None or answer.value is None:
+            return _unanswered(answer)
+        said = _words(answer.value)
+        return Score(max(_token_f1(said, _words(target)) for target in _raw_targets(reference)))
+
+
+class LmEvalExactMatch(Metric):
+    """exact_match of lm-eval 0.4: answer and raw target stripped of the same things, in its order.
+
+    The expressions are deleted first, then case, punctuation and digits are. With several targets any counts.
+    """
+
+    needs: ClassVar[Needs] = "answer"
+    metric: str = "lm_eval_exact_match"
+    regexes_to_ignore: tuple[str, ...] = ()
+    ignore_case: bool = False
+    ignore_punctuation: bool = False
+    ignore_numbers: bool = False
+
+    @field_validator("regexes_to_ignore")
+    @classmethod
+    def _compilable(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}.") from None
+        return patterns
+
+    @cached_property
+    def _ignored(self) -> list[re.Pattern[str]]:
+        return [re.compile(pattern) for pattern in self.regexes_to_ignore]
+
+    @cached_property
+    def _deleted(self) -> dict[int, None]:
+        """Characters to delete. Case, punctuation and digits do not touch each other, so one pass serves."""
+        deleted = string.punctuation * self.ignore_punctuation + string.digits * self.ignore_numbers
+        return dict.fromkeys(map(ord, deleted))
+
+    def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
+        if answer is None or answer.value is None:
+            return _unanswered(answer)
+        said = self._normalize(answer.value)
+        return Score(float(any(said == self._normalize(target) for target in _raw_targets(reference))))
+
+    def _normalize(self, text: str) -> str:
+        for pattern in self._ignored:
+            text = pattern.sub("", text)
+        if self.ignore_case:
+            text = text.lower()
+        return text.translate(self._deleted) if self._deleted else text
+
+
+def _unanswered(answer: Parsed | None) -> Score:
+    return Score(0.0, explanation=(answer.why if answer is not None else None) or "there is no answer")
+
+
+def _raw_targets(reference: Reference) -> Sequence[str]:
+    """The right texts as the task gives them; for the position of a choice, the choice.
+
+    Raises:
+        DataError: there is no target.
+    """
+    target = reference.target
+    if isinstance(target, int):
+        return (reference.choices[target],) if reference.choices else (str(target),)
+    return (target,) if isinstance(target, str) else _several(target)
+
+
+def _canonical_targets(reference: Reference, parser: Parser | None) -> Sequence[str]:
+    """The right texts as the parser would have read them.
+
+    Raises:
+        DataError: there is no target.
+    """
+    if parser is None:
+        return _raw_targets(reference)
+    target = reference.target
+    if isinstance(target, int) and reference.choices:
+        return (parser.canonical_choice(target, reference.choices),)
+    return [parser.canonical(text) for text in _raw_targets(reference)]
+
+
+def _several(targets: tuple[str, ...] | None) -> tuple[str, ...]:
+    if not targets:
+        raise DataError("the sample has no target to compare the answer with; check the task's target.")
+    return targets
+
+
+def _words(text: str) -> list[str]:
+    return normalize(text, case=True, punctuation=True, articles=True).split()
+
+
+def _token_f1(said: Sequence[str], right: Sequence[str]) -> float:
+    if not said or not right:
+        return float(said == right)
+    common = (Counter(said) & Counter(right)).total()
+    return 2 * common / (len(said) + len(right))

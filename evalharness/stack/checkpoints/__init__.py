@@ -1,0 +1,1 @@
+"""Weights, configuration and tokenizer on disk: GGUF files and Hugging Face folders."""

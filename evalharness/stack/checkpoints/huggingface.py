@@ -1,0 +1,138 @@
+"""Hugging Face folders: ``config.json``, safetensors (one file, or shards with an index), tokenizer files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+
+from evalharness.stack.config import ModelConfig
+from evalharness.stack.errors import CheckpointError
+from evalharness.stack.tokenization import SPECIAL_NAMES, TextTokenizer, read_json
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+
+
+class HuggingFaceFolder:
+    """A folder as `save_pretrained` writes it.
+
+    Raises:
+        CheckpointError: the folder lacks ``config.json`` or weights, or a shard is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not (path / "config.json").is_file():
+            raise CheckpointError(f"{path} has no config.json; give a Hugging Face folder or a .gguf file.")
+        self.values = read_json(path / "config.json")
+        self.generation_values = read_json(path / "generation_config.json")
+
+    def shards(self) -> list[Path]:
+        """The files with weights, each once."""
+        index = read_json(self.path / INDEX)
+        if index:
+            found = sorted({self.path / name for name in index["weight_map"].values()})
+        elif (self.path / SINGLE).is_file():
+            found = [self.path / SINGLE]
+        else:
+            raise CheckpointError(f"{self.path} has no {SINGLE} and no {INDEX}; pickled weights (.bin) are not read.")
+        for shard in found:
+            if not shard.is_file():
+                raise CheckpointError(f"{shard} is missing, but {INDEX} names it; fetch the folder again.")
+        return found
+
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and type of numbers of every tensor, from the headers alone."""
+        found = {}
+        for shard in self.shards():
+            with _opened(shard) as file:
+                for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
+                    part = file.get_slice(name)
+                    found[name] = (tuple(part.get_shape()), str(part.get_dtype()))
+        return found
+
+    def parameters(self) -> int:
+        """Numbers in the checkpoint."""
+        return sum(prod(shape) for shape, _ in self.shapes().values())
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor by Hugging Face's name, on the CPU, in the type that it is stored in."""
+        for shard in self.shards():
+            with _opened(shard) as file:
+                for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
+                    yield name, file.get_tensor(name)
+
+
+def _opened(shard: Path) -> Any:
+    try:
+        return safe_open(shard, framework="pt")
+    except SafetensorError as error:
+        raise CheckpointError(f"{shard} cannot be read as safetensors: {error}; fetch the file again.") from None
+
+
+# --------------------------------------------------------------------------- writing
+
+
+def write_folder(
+    target: Path,
+    config: ModelConfig,
+    values: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+    tokenizer: TextTokenizer,
+) -> None:
+    """Write weights (by Hugging Face's names), ``config.json`` (`values`), tokenizer and generation defaults.
+
+    The folder appears under its name only when it is complete.
+
+    Raises:
+        CheckpointError: `target` exists and is not an empty folder.
+    """
+    from safetensors.torch import save_file
+
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise CheckpointError(f"{target} exists already; give the name of a new folder.")
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_file(dict(tensors), partial / SINGLE, metadata={"format": "pt"})
+    _write_json(partial / "config.json", values)
+    _write_json(partial / "generation_config.json", _generation(config))
+    _write_tokenizer(partial, config, tokenizer)
+    if target.exists():
+        target.rmdir()
+    partial.rename(target)
+
+
+def _generation(config: ModelConfig) -> dict[str, Any]:
+    ends: list[int] | int | None = list(config.eos_ids) or None
+    if len(config.eos_ids) == 1:
+        ends = config.eos_ids[0]
+    return {"bos_token_id": config.bos_id, "eos_token_id": ends}
+
+
+def _write_tokenizer(folder: Path, config: ModelConfig, tokenizer: TextTokenizer) -> None:
+    tokenizer.tokenizer.save(str(folder / "tokenizer.json"))
+    values: dict[str, Any] = {name: tokenizer.special_tokens.get(name) for name in SPECIAL_NAMES}
+    values = {name: text for name, text in values.items() if text is not None}
+    values |= {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "add_bos_token": tokenizer.add_bos,
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": config.max_length,
+    }
+    if tokenizer.chat_template is not None:
+        values["chat_template"] = tokenizer.chat_template
+    _write_json(folder / "tokenizer_config.json", values)
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,231 @@
+"""One door to every checkpoint: what it is, its tokenizer, and its weights, each read only when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from evalharness.stack.architectures.families import as_ids, config_from_gguf, config_from_hub, tensor_names
+from evalharness.stack.checkpoints.gguf import GGUFFile
+from evalharness.stack.checkpoints.gguf_tokenizer import from_gguf
+from evalharness.stack.checkpoints.huggingface import HuggingFaceFolder
+from evalharness.stack.config import ModelConfig
+from evalharness.stack.errors import CheckpointError
+from evalharness.stack.tokenization import TextTokenizer, from_folder
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from evalharness.stack.architectures.decoder import Decoder
+
+
+class Checkpoint(Protocol):
+    """A model on disk."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def config(self) -> ModelConfig: ...
+
+    @property
+    def name(self) -> str:
+        """For people: the file's or folder's name without its quantisation."""
+        ...
+
+    @property
+    def quantisation(self) -> str:
+        """Type of numbers that most weights are stored in: ``Q4_1``, ``BF16``."""
+        ...
+
+    @property
+    def parameters(self) -> int: ...
+
+    def tokenizer(self) -> TextTokenizer:
+        """Built without touching the weights."""
+        ...
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor by our name, on the CPU, unpacked but not yet cast."""
+        ...
+
+    def fingerprint(self) -> str:
+        """sha256 over all the bytes that decide what the model computes (about 1 s for 1 GB)."""
+        ...
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """A ``.gguf`` file or a Hugging Face folder; reads headers and configuration only.
+
+    Raises:
+        CheckpointError: neither of the two, damaged, or of an architecture that is not known.
+    """
+    if path.is_dir():
+        return FolderCheckpoint(path)
+    if path.is_file():
+        return GGUFCheckpoint(path)
+    raise CheckpointError(f"{path} does not exist; give a .gguf file or a Hugging Face folder.")
+
+
+def load_tokenizer(path: Path) -> TextTokenizer:
+    """The tokenizer of a ``.gguf`` file or of a folder with ``tokenizer.json``; weights are not touched.
+
+    Raises:
+        CheckpointError: no tokenizer there, or one of a kind that is not known.
+    """
+    if path.is_dir():
+        return from_folder(path)
+    if path.is_file():
+        return from_gguf(GGUFFile(path))
+    raise CheckpointError(f"{path} does not exist; give a .gguf file or a folder with tokenizer.json.")
+
+
+def load_model(
+    path: Path, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
+) -> tuple[Decoder, ModelConfig]:
+    """The model of a ``.gguf`` file or a Hugging Face folder, ready to compute; `dtype` defaults to fp32.
+
+    Raises:
+        CheckpointError: as `open_checkpoint`, and where tensors are missing or of the wrong shape.
+    """
+    import torch
+
+    checkpoint = open_checkpoint(path)
+    return build(checkpoint, dtype or torch.float32, device), checkpoint.config
+
+
+def build(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device | str) -> Decoder:
+    """A decoder around the checkpoint's weights: made without numbers, which are then put in."""
+    import torch
+
+    from evalharness.stack.architectures.decoder import Decoder
+
+    with torch.device("meta"):
+        model = Decoder(checkpoint.config)
+    tensors = {name: tensor.to(device=device, dtype=dtype) for name, tensor in checkpoint.tensors()}
+    for name, expected in model.state_dict().items():
+        if name == "head.weight" and checkpoint.config.tied_embeddings:
+            tensors[name] = tensors["embedding.weight"]
+        elif name not in tensors:
+            raise CheckpointError(f"{checkpoint.path} lacks the weights '{name}'; it is not a complete checkpoint.")
+        if tensors[name].shape != expected.shape:
+            raise CheckpointError(
+                f"{checkpoint.path}: the weights '{name}' have the shape {tuple(tensors[name].shape)}, "
+                f"but the configuration asks for {tuple(expected.shape)}."
+            )
+    model.load_state_dict(tensors, assign=True)
+    if checkpoint.config.tied_embeddings:
+        model.head.weight = model.embedding.weight
+    return model.eval().requires_grad_(False)
+
+
+class GGUFCheckpoint:
+    """A ``.gguf`` file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = GGUFFile(path)
+        self.config = config_from_gguf(self.file)
+
+    @property
+    def name(self) -> str:
+        return re.sub(rf"[.\-_]{re.escape(self.quantisation)}(_[SML])?$", "", self.path.stem, flags=re.IGNORECASE)
+
+    @property
+    def quantisation(self) -> str:
+        numbers: Counter[str] = Counter()
+        for entry in self.file.tensors.values():
+            numbers[entry.block.name] += prod(entry.shape)
+        return numbers.most_common(1)[0][0]
+
+    @property
+    def parameters(self) -> int:
+        return sum(prod(entry.shape) for entry in self.file.tensors.values())
+
+    def tokenizer(self) -> TextTokenizer:
+        return from_gguf(self.file)
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        for ours, _, name in tensor_names(self.config):
+            yield ours, self._unpacked(ours, name)
+
+    def fingerprint(self) -> str:
+        return _hash_files([self.path])
+
+    def _unpacked(self, ours: str, name: str) -> Tensor:
+        import torch
+
+        from evalharness.stack.quantization.gguf_blocks import dequantize
+
+        # The mapped file is read-only and torch wants to be able to write: one copy of the packed bytes.
+        packed = torch.from_numpy(np.array(self.file.raw(name)))
+        entry = self.file.tensors[name]
+        tensor = dequantize(packed, entry.block.name, entry.block.size).view(entry.shape)
+        rotated = {"attention.query": self.config.heads, "attention.key": self.config.kv_heads}
+        heads = rotated.get(ours.split(".", 2)[-1].rpartition(".")[0])
+        if heads is not None and self.file.metadata["general.architecture"] == "llama":
+            return _unpermute(tensor, heads)
+        return tensor
+
+
+def _unpermute(tensor: Tensor, heads: int) -> Tensor:
+    """From neighbouring pairs, as GGUF rotates Llama's queries and keys, to the pairs (i, i + D/2) of `rotate`."""
+    pairs = tensor.unflatten(0, (heads, -1, 2))
+    return pairs.transpose(1, 2).flatten(0, 2).contiguous()
+
+
+class FolderCheckpoint:
+    """A Hugging Face folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.folder = HuggingFaceFolder(path)
+        values = dict(self.folder.values)
+        ends = as_ids(self.folder.generation_values.get("eos_token_id"))
+        if ends:  # what generation stops at is told by generation_config.json where it differs from config.json
+            values["eos_token_id"] = list(ends)
+        self.config = config_from_hub(values, str(path / "config.json"))
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def quantisation(self) -> str:
+        numbers: Counter[str] = Counter()
+        for shape, kind in self.folder.shapes().values():
+            numbers[kind] += prod(shape)
+        return numbers.most_common(1)[0][0]
+
+    @property
+    def parameters(self) -> int:
+        return self.folder.parameters()
+
+    def tokenizer(self) -> TextTokenizer:
+        return from_folder(self.path)
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        ours = {hub: ours for ours, hub, _ in tensor_names(self.config)}
+        for name, tensor in self.folder.tensors():
+            if name in ours:
+                yield ours[name], tensor
+
+    def fingerprint(self) -> str:
+        return _hash_files([self.path / "config.json", *self.folder.shards()])
+
+
+def _hash_files(paths: list[Path]) -> str:
+    """sha256 of one file, or of the hashes of several in their order."""
+    hashes = []
+    for path in paths:
+        with path.open("rb") as file:
+            hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()

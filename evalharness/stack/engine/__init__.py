@@ -1,0 +1,1 @@
+"""What turns jobs into forward passes: `requests` is the interface, `plain` the engine behind it."""

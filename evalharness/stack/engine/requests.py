@@ -1,0 +1,107 @@
+"""What an engine is asked and what it answers: the interface that every engine stands behind.
+
+An engine is handed a callable that yields the jobs which arrived since its last call; it calls it before each
+step and serves until nothing is left and nothing arrives. Each job carries a `Listener`: the engine tells it
+when the job enters service and delivers the result as soon as that job is done, whatever else still runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeVar
+
+R = TypeVar("R", contravariant=True)
+
+FinishReason = Literal["stop", "eos", "length"]
+
+
+class Listener(Protocol[R]):
+    """Who waits for a job. The engine calls it from the thread that it runs in."""
+
+    @property
+    def cancelled(self) -> bool:
+        """True once nobody waits: the engine drops the job at its next step."""
+        ...
+
+    def begin(self) -> None:
+        """The job is computed from now on; called once."""
+        ...
+
+    def done(self, result: R) -> None: ...
+
+    def failed(self, error: Exception) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Of every token of ``ids[start:]``."""
+
+    log_likelihoods: tuple[float, ...]
+    """Natural logarithms."""
+    greedy: tuple[bool, ...]
+    """Whether each was the likeliest token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One text drawn from a prompt."""
+
+    ids: tuple[int, ...]
+    """Every token drawn, the one that ended it included."""
+    text: str
+    """Text of the tokens, cut before the stop string that fired."""
+    finish_reason: FinishReason
+    stop: str | None = None
+    """The stop string that fired."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScoreJob:
+    """Log-likelihood and greedy match of every token of ``ids[start:]``, each given all those before it."""
+
+    ids: tuple[int, ...]
+    start: int
+    """At least 1."""
+    listener: Listener[Scores]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How a token is drawn: the `top_k` likeliest, of these the fewest that reach `top_p`, after `temperature`."""
+
+    temperature: float = 0.0
+    """0 takes the likeliest token."""
+    top_k: int = 0
+    """0 keeps all."""
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GenerateJob:
+    """`n` texts that continue one prompt."""
+
+    ids: tuple[int, ...]
+    """The prompt, at least one token."""
+    max_tokens: int
+    sampling: Sampling = field(default_factory=Sampling)
+    stop: tuple[str, ...] = ()
+    """Texts that end a generation."""
+    eos_ids: frozenset[int] = frozenset()
+    """Tokens that end a generation."""
+    n: int = 1
+    on_tokens: Callable[[int, Sequence[int]], None] | None = None
+    """Called with (number of the text, its new tokens) as they are drawn."""
+    listener: Listener[tuple[Generation, ...]]
+
+
+Job = ScoreJob | GenerateJob
+
+
+class Engine(Protocol):
+    """Serves jobs."""
+
+    def run(self, arrivals: Callable[[], Iterable[Job]]) -> None:
+        """Serve until `arrivals` yields nothing and everything taken in is answered or cancelled."""
+        ...

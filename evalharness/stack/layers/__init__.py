@@ -1,0 +1,1 @@
+"""Parts that architectures are made of, one file a family of idea."""

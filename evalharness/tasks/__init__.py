@@ -1,0 +1,1 @@
+"""Task definitions: YAML to composed, runnable tasks; protocols, suites, hashes."""

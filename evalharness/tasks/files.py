@@ -1,0 +1,109 @@
+"""YAML files of tasks and suites: reading with places, merging protocols and settings."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from evalharness.errors import DataError, UsageError, nearest
+from evalharness.registry import task_files
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        DataError: with file and line: not YAML, a key given twice, or no mapping at the top.
+    """
+    import yaml
+
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise DataError(f"{place}: not valid YAML: {error.problem or error.context}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not valid YAML: {error}.") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+    if not isinstance(values, dict):
+        raise DataError(f"{path}:1: a definition is a mapping of keys to values, not {type(values).__name__}.")
+    return values
+
+
+def _loader() -> Any:
+    """PyYAML's fast safe loader, which also refuses a key given twice."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        pass
+
+    def mapping(loader: Any, node: Any) -> dict[Any, Any]:
+        loader.flatten_mapping(node)
+        seen: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = loader.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key}' is given twice", key_node.start_mark
+                )
+            seen[key] = loader.construct_object(value_node, deep=True)
+        return seen
+
+    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
+    return Loader
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` merged key by key; null takes a key out, a list replaces a list."""
+    result = dict(base)
+    for key, value in changes.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def setting(assignment: str) -> dict[str, Any]:
+    """``decode.temperature=0.7`` as ``{"decode": {"temperature": 0.7}}``; the value is read as YAML.
+
+    Raises:
+        UsageError: no ``=``, or an empty key.
+    """
+    import yaml
+
+    key, equals, text = assignment.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise UsageError(f"--set {assignment}: write a key and a value, such as --set decode.temperature=0.7.")
+    try:
+        value = yaml.safe_load(text) if text else ""
+    except yaml.YAMLError:
+        value = text
+    for part in reversed(parts):
+        value = {part: value}
+    return dict(value)
+
+
+def find(pattern: str, include: Iterable[Path] = ()) -> list[tuple[str, Path]]:
+    """Files of the tasks or suites that a name, a glob or a path means, sorted by name.
+
+    Raises:
+        UsageError: none fits; the nearest name is given.
+    """
+    if pattern.endswith((".yaml", ".yml")):
+        path = Path(pattern)
+        if not path.is_file():
+            raise UsageError(f"--task {pattern}: no such file.")
+        return [(path.stem, path)]
+    files = task_files(include)
+    found = sorted(fnmatch.filter(files, pattern))
+    if not found:
+        raise UsageError(f"unknown task '{pattern}'; {nearest(pattern, files)} (`evalharness tasks` lists them all)")
+    return [(name, files[name]) for name in found]

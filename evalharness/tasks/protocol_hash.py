@@ -1,0 +1,83 @@
+"""What makes two scores comparable, as one hash.
+
+The hash covers everything that decides what a model is asked and how its answer is judged, and nothing
+else: the messages of three written documents with written demonstrations, shots, demonstration policy,
+split rule, plain or chat, decoding, method, repeats, and parsers and metrics by name, options and declared
+version. Paths, prose in the definition and the data themselves stay out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from evalharness.hashing import canonical_json, sha256_text
+from evalharness.prompting.prompter import Prompter
+from evalharness.tasks.task import Task
+from evalharness.types import Sample
+
+DOCUMENTS = 3
+SYNTHETIC_SHOTS = 2
+"""Demonstrations that the hash renders; how many a run shows is hashed as a number."""
+
+
+def synthetic_samples(task: Task) -> list[Sample]:
+    """The rows written in the task file, as samples of its first subset."""
+    names = task.definition.data.subset_names
+    return [
+        Sample(id=f"example-{number + 1}", index=number, row=row, content_hash=f"example-{number + 1}",
+               subset=names[0] if names else None)
+        for number, row in enumerate(task.definition.examples)
+    ]  # fmt: skip
+
+
+def protocol_hash(task: Task, *, chat: bool = False, system_prompt: str | None = None) -> str:
+    """sha256 of the protocol's canonical JSON (`protocol_facts`)."""
+    return sha256_text(canonical_json(protocol_facts(task, chat=chat, system_prompt=system_prompt)))
+
+
+def protocol_facts(task: Task, *, chat: bool, system_prompt: str | None) -> dict[str, Any]:
+    """Everything that the protocol hash covers."""
+    definition = task.definition
+    prompter = Prompter(definition.prompt, tokenizer=None, max_length=None, chat=chat, system_prompt=system_prompt)
+    samples = synthetic_samples(task)
+    demonstrations = definition.demonstrations
+    return {
+        "documents": [_document(task, prompter, samples, number) for number in range(DOCUMENTS)],
+        "shots": demonstrations.shots,
+        "policy": [demonstrations.policy, demonstrations.extra_draw] if demonstrations.shots else None,
+        "split_rule": definition.prompt.split_rule,
+        "too_long": definition.prompt.too_long,
+        "chat": chat,
+        "decode": None if task.method.scores else definition.decode.model_dump(mode="json"),
+        "answer_trigger": None if task.method.scores else definition.prompt.answer_trigger,
+        "method": [task.method.name, task.method.version, task.method_options.model_dump(mode="json")],
+        "repeats": [definition.repeats, definition.reducer],
+        "answer": _component(task.parser) if task.parser else None,
+        "metrics": [_component(metric) for metric in task.metrics],
+    }
+
+
+def _document(task: Task, prompter: Prompter, samples: Sequence[Sample], number: int) -> dict[str, Any]:
+    """What a model would be given for one written document, and what would be right."""
+    sample, renderer = samples[number], task.renderer
+    shown = min(task.definition.demonstrations.shots, SYNTHETIC_SHOTS)
+    others = [samples[(number + 1 + step) % len(samples)] for step in range(shown)]
+    turns = [renderer.demonstration(other, reasoned=task.method.reasoned) for other in others]
+    reference = renderer.reference(sample)
+    messages = prompter.messages(renderer.description(sample), turns, renderer.question(sample))
+    facts: dict[str, Any] = {
+        "messages": [[message.role, message.content] for message in messages],
+        "target": reference.target,
+        "choices": [prompter.delimited(choice) for choice in reference.choices],
+        "units": dict(reference.units),
+    }
+    if not prompter.chat:
+        facts["text"] = prompter.plain(messages)
+    if task.definition.document:
+        facts["document"] = renderer.document(sample)
+    return facts
+
+
+def _component(component: Any) -> list[Any]:
+    return [type(component).__name__, component.version, component.model_dump(mode="json")]

@@ -1,0 +1,89 @@
+"""What `evalharness tasks show` tells of one task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from evalharness.data.samples import samples
+from evalharness.data.sources import SourceSettings, load_split, mirror_root
+from evalharness.hashing import sha256_text
+from evalharness.prompting.prompter import Prompter
+from evalharness.tasks.protocol_hash import SYNTHETIC_SHOTS, protocol_hash, synthetic_samples
+from evalharness.tasks.task import DEFAULT, Task, load_task
+from evalharness.types import Sample
+
+
+def shown(
+    name: str,
+    *,
+    protocol: str = DEFAULT,
+    shots: int | None = None,
+    method: str | None = None,
+    data_dir: Path | None = None,
+    include: Iterable[Path] = (),
+) -> dict[str, Any]:
+    """The definition and the rendered prompt of one row: the data's first where data is at hand, else a written one.
+
+    Raises:
+        UsageError: an unknown name.
+        DataError: a malformed definition.
+    """
+    task = load_task(name, protocol=protocol, shots=shots, method=method, include=include)
+    rows, demonstrations, where = _rows(task, SourceSettings(data_dir=data_dir))
+    renderer, definition = task.renderer, task.definition
+    prompter = Prompter(definition.prompt, tokenizer=None, max_length=None)
+    turns = [renderer.demonstration(row, reasoned=task.method.reasoned) for row in demonstrations]
+    messages = prompter.messages(renderer.description(rows), turns, renderer.question(rows))
+    text = prompter.plain(messages)
+    reference = renderer.reference(rows)
+    if task.method.needs == "document":
+        text = renderer.document(rows)
+    continuations = [prompter.delimited(choice) for choice in reference.choices] if task.method.scores else []
+    if task.method.needs == "continuation":
+        continuations = [prompter.delimited(str(reference.target))]
+    return {
+        "name": task.name,
+        "path": str(task.path),
+        "protocol": protocol,
+        "protocols": [DEFAULT, *load_task(name, include=include).definition.protocols],
+        "hash": protocol_hash(task),
+        "definition": definition.model_dump(mode="json", exclude_defaults=True),
+        "row": where,
+        "prompt": text,
+        "prompt_hash": sha256_text(text),
+        "continuations": continuations,
+        "gold": reference.target if isinstance(reference.target, int) else 0 if continuations else None,
+        "target": reference.target,
+        "baselines": _baselines(task),
+    }
+
+
+def _rows(task: Task, settings: SourceSettings) -> tuple[Sample, list[Sample], str]:
+    """A sample, its demonstrations, and where they are from."""
+    data, wanted = task.definition.data, task.definition.demonstrations
+    subset = task.subsets()[0]
+    at_hand = data.generator or data.file or (data.hub and mirror_root(settings))
+    if not at_hand:
+        written = synthetic_samples(task)
+        return written[0], written[1 : 1 + min(wanted.shots, SYNTHETIC_SHOTS)], "an example row of the task file"
+    base = task.path.parent
+    split = load_split(data, data.split, subset=subset, settings=settings, base_dir=base)
+    first = next(samples(split, task.columns, subset=subset, id_column=data.id))
+    demonstrations: list[Sample] = []
+    if wanted.shots and wanted.split:
+        pool = load_split(data, wanted.split, subset=subset, settings=settings, base_dir=base)
+        demonstrations = list(samples(pool, task.columns, subset=subset))[: wanted.shots]
+    return first, demonstrations, f"sample {first.id} of {split.source}"
+
+
+def _baselines(task: Task) -> list[str]:
+    """For generated data: what one reaches without reading the question."""
+    data = task.definition.data
+    if data.generator is None:
+        return []
+    from evalharness.data.generators.baselines import baselines
+
+    scores = baselines(data.generator, data.split)
+    return [f"baseline {name.replace('_', ' ')}: {score:.3f}" for name, score in scores.items()]
