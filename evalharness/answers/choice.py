@@ -15,7 +15,7 @@ from evalharness.types import Parsed
 
 _OPENING = r"[\s:*_\"'“(\[{$`]*"
 _NAMED = r"(?:(?:the|option|choice|answer|letter)\s+|\\[a-z]+\{)*"
-_CLOSING = r"[)\].:,;*_\"'”}$`]"
+_CLOSING = r"(?:[)\].:,;*_\"”}$`]|'(?!\w))"
 
 
 class _Forms(NamedTuple):

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from evalharness.answers.base import pick
 from evalharness.errors import DataError, nearest
 from evalharness.options import Options, parse_options
 
@@ -95,8 +96,8 @@ class Regex(Filter):
 
     def _select(self, pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
         """The selected match; None too where lm-eval would raise an IndexError because there are too few."""
-        if self.group_select == 0:
-            return pattern.search(text)
+        if self.group_select in (0, -1):
+            return pick(pattern.finditer(text), "first" if self.group_select == 0 else "last")
         matches = list(pattern.finditer(text))
         in_range = -len(matches) <= self.group_select < len(matches)
         return matches[self.group_select] if in_range else None

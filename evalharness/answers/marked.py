@@ -19,7 +19,7 @@ Marker = Annotated[str, StringConstraints(min_length=1)]
 MARKERS: tuple[Marker, ...] = ("####", "answer is", "answer:", "answer**:", "\\boxed", "\\fbox")
 """What most often announces a final answer; case does not matter."""
 
-_NOT_SPACE = re.compile(r"\S")
+_CONTENT = re.compile(r"[^\s:*_]")
 _SENTENCE_END = re.compile(r"\n|[.!?](?=\s|$)")
 
 
@@ -77,12 +77,12 @@ def announced(text: str, start: int) -> tuple[int, int]:
     """Bounds of what a marker that ends at `start` announces.
 
     The content of the braces that open right there; else the rest of the sentence, or of the line, that begins
-    with the next character that is no white space.
+    with the next character that is no white space, colon, asterisk or underscore.
     """
     if text.startswith("{", start):
         closing = closing_brace(text, start)
         return start + 1, len(text) if closing is None else closing
-    begin = _NOT_SPACE.search(text, start)
+    begin = _CONTENT.search(text, start)
     if begin is None:
         return len(text), len(text)
     end = _SENTENCE_END.search(text, begin.start())

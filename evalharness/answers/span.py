@@ -13,7 +13,7 @@ from evalharness.types import Parsed
 
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
-_ORNAMENT = " \t\r:*_"
+_ORNAMENT = " \t\r\n:*_"
 
 
 class SpanParser(MarkedParser):
@@ -48,14 +48,21 @@ class SpanParser(MarkedParser):
 
 def _trimmed(text: str, start: int, end: int) -> Parsed | None:
     """The text between two positions without what does not belong to it; None where nothing is left."""
-    start, end = _strip(text, start, end, _ORNAMENT + "\n")
+    bounds = _trim(text, start, end)
+    while bounds != (start, end):  # what was taken off may have covered more of it: **"Paris."**
+        (start, end), bounds = bounds, _trim(text, *bounds)
+    return Parsed(text[start:end], (start, end)) if start < end else None
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int]:
+    start, end = _strip(text, start, end, _ORNAMENT)
     closing = _QUOTES.get(text[start : start + 1]) if start < end else None
     quoted = text.find(closing, start + 1, end) if closing else -1
     if quoted > start + 1:
-        start, end = _strip(text, start + 1, quoted, " \t")
+        start, end = start + 1, quoted
     if end - start > 1 and text[end - 1] == ".":
-        start, end = _strip(text, start, end - 1, _ORNAMENT)
-    return Parsed(text[start:end], (start, end)) if start < end else None
+        end -= 1
+    return start, end
 
 
 def _strip(text: str, start: int, end: int, characters: str) -> tuple[int, int]:

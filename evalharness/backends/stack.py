@@ -230,7 +230,9 @@ class StackBackend:
 
         ids = _ids(request.ids)
         if not 1 <= request.start <= len(ids):
-            raise UsageError(f"a score from token {request.start} of {len(ids)}: give a start between 1 and the length.")
+            raise UsageError(
+                f"a score from token {request.start} of {len(ids)}: give a start between 1 and the length."
+            )
         # The last token is scored but never fed: a sequence may be one token longer than the context.
         self._check(ids, len(ids) - 1, request)
         return ScoreJob(ids=ids, start=request.start, listener=_Answer(ticket, _likelihood))

@@ -67,6 +67,8 @@ class DataOptions(Options):
                 raise ValueError(f"{key} belongs to hub, which is not given; remove {key} or name the hub's data set.")
         if self.config and self.subsets:
             raise ValueError("config and subsets are both given; subsets are the configurations, so remove config.")
+        if self.generator and self.subsets:
+            raise ValueError("subsets are given beside generator, which has none; remove subsets.")
         if self.rows and self.subsets:
             raise ValueError("rows cannot be given beside subsets, whose numbers of rows differ; remove rows.")
         repeated = [name for name, count in Counter(self.subset_names).items() if count > 1]

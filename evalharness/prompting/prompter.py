@@ -188,13 +188,14 @@ class Prompter:
         if self.tokenizer is None:
             return None, 1, 0
         continuation = self.delimited(text)
-        if not context.text:
-            # Nothing before it: the model's first token is scored after BOS (or EOS, for a model without).
-            ids = [self._prefix(), *self.tokenizer.encode(continuation)]
-            return self._cut(ids, 1, self.max_length)
-        context_ids = self._encode(context.text) if context.cut or context.ids is None else context.ids
-        ids, start = RULES[self.options.split_rule](self._encode, context.text, context_ids, continuation)
-        return self._cut(ids, max(start, 1), self.max_length)
+        if context.text:
+            context_ids = self._encode(context.text) if context.cut or context.ids is None else context.ids
+            ids, start = RULES[self.options.split_rule](self._encode, context.text, context_ids, continuation)
+        else:
+            ids, start = self.tokenizer.encode(continuation), 0
+        if start == 0:
+            ids, start = self._prefixed(ids), 1
+        return self._cut(ids, start, self.max_length)
 
     def delimited(self, text: str) -> str:
         """The continuation as it is scored: with the delimiter in plain text, without it in a chat."""
@@ -204,8 +205,8 @@ class Prompter:
         """Sliding windows over a document: (ids, first scored position) each."""
         if self.tokenizer is None:
             raise DataError("scoring a document needs the model's tokenizer, and this backend has none.")
-        ids = self.tokenizer.encode(text)
-        return list(sliding_windows(ids, self._prefix(), self.max_length or len(ids)))
+        prefix, *ids = self._prefixed(self.tokenizer.encode(text))
+        return list(sliding_windows(ids, prefix, self.max_length or len(ids)))
 
     def plain(self, messages: Sequence[Message]) -> str:
         """The turns glued as plain text, ending where the answer begins."""
@@ -244,12 +245,17 @@ class Prompter:
                 raise DataError("the prompt begins with two BOS tokens; take one out of the template.")
         return ids
 
-    def _prefix(self) -> int:
+    def _prefixed(self, ids: Sequence[int]) -> list[int]:
+        """BOS (EOS, for a model without) before ids that nothing precedes, unless they begin with it already.
+
+        Raises:
+            DataError: the tokenizer has neither.
+        """
         assert self.tokenizer is not None
         prefix = self.tokenizer.bos_id if self.tokenizer.bos_id is not None else self.tokenizer.eos_id
         if prefix is None:
             raise DataError("scoring without a context needs a BOS or EOS token, and this tokenizer has neither.")
-        return prefix
+        return [*ids] if ids[:1] == [prefix] else [prefix, *ids]
 
     def _cut(
         self, ids: Sequence[int], start: int, room: int | None, *, fed: bool = False

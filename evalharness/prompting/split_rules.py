@@ -2,7 +2,7 @@
 
 A tokenizer may merge the end of the context with the start of the continuation, so the two cannot be
 tokenised apart and glued without changing what the model sees. Each rule answers: which ids, and from
-which position are they the continuation's?
+which position are they the continuation's? Position 0 says that no token is left to stand before it.
 """
 
 from __future__ import annotations
@@ -30,18 +30,26 @@ def common_prefix(encode: Encode, context: str, context_ids: Sequence[int], cont
 
 
 def lm_eval(encode: Encode, context: str, context_ids: Sequence[int], continuation: str) -> tuple[list[int], int]:
-    """lm-eval 0.4: spaces that end the context move to the continuation; cut at the length of the context's ids."""
+    """lm-eval 0.4: spaces that end the context move to the continuation, whose ids are then what the ids of both
+    together have beyond the length of the context's own.
+
+    Where a token straddles the border this feeds the context's own ids all the same, as lm-eval does. Where
+    nothing is beyond that length lm-eval fails; here the last token of both together is scored.
+    """
     moved = len(context) - len(context.rstrip())
     if moved:
         context, continuation = context[:-moved], context[-moved:] + continuation
         context_ids = encode(context)
     whole = encode(context + continuation)
-    return whole, min(len(context_ids), len(whole) - 1)
+    if len(whole) <= len(context_ids):
+        return whole, len(whole) - 1
+    return [*context_ids, *whole[len(context_ids) :]], len(context_ids)
 
 
 def separate(encode: Encode, context: str, context_ids: Sequence[int], continuation: str) -> tuple[list[int], int]:
     """Tokenise each apart and join the ids."""
-    return [*context_ids, *encode(continuation)], len(context_ids)
+    before_any_text = len(encode(""))  # a BOS belongs before the context, not between the two
+    return [*context_ids, *encode(continuation)[before_any_text:]], len(context_ids)
 
 
 RULES: dict[SplitRule, Callable[[Encode, str, Sequence[int], str], tuple[list[int], int]]] = {

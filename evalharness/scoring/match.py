@@ -45,7 +45,7 @@ class ExactMatch(Metric):
 
 
 class F1(Metric):
-    """Token F1, the best over the targets: ``2 P R / (P + R)`` of the bags of words.
+    """Token F1, the best over the targets in the parser's canonical form: ``2 P R / (P + R)`` of bags of words.
 
     Words are what white space parts once case, punctuation and articles are gone (SQuAD; Rajpurkar et al.
     2016, arXiv:1606.05250). Where either side has no words, 1 if both have none, else 0 (SQuAD 2.0).
@@ -58,7 +58,7 @@ class F1(Metric):
         if answer is None or answer.value is None:
             return _unanswered(answer)
         said = _words(answer.value)
-        return Score(max(_token_f1(said, _words(target)) for target in _raw_targets(reference)))
+        return Score(max(_token_f1(said, _words(target)) for target in _canonical_targets(reference, parser)))
 
 
 class LmEvalExactMatch(Metric):

@@ -39,6 +39,7 @@ def test_sections_that_are_right(values: dict[str, Any]) -> None:
         ({"hub": "a/b", "revision": "main"}, "revision: String should match pattern"),
         ({"hub": "a/b", "config": "x", "subsets": {"g": ["y"]}}, "so remove config"),
         ({"hub": "a/b", "rows": {"test": 1}, "subsets": {"g": ["y"]}}, "numbers of rows differ; remove rows"),
+        ({"generator": "coin_flip", "subsets": {"g": ["y"]}}, "generator, which has none; remove subsets"),
         ({"hub": "a/b", "subsets": {"g": ["y"], "h": ["y"]}}, "subset 'y' is listed twice"),
         ({"hub": "../secret"}, "hub: String should match pattern"),
         ({"hub": "a/b", "config": "../../etc"}, "config: String should match pattern"),

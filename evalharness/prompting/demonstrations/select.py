@@ -29,9 +29,10 @@ def selector(options: DemonstrationOptions, pool: Sequence[Sample], *, task: str
     """
     if options.shots == 0:
         return lambda sample: ()
-    if len(pool) < options.shots:
+    most = len(pool) - (options.policy == "lm_eval" and options.extra_draw)
+    if options.shots > most:
         raise UsageError(f"{task}: {options.shots} demonstrations are wanted but the pool holds {len(pool)} rows; "
-                         f"ask for --shots {len(pool)} at most.")  # fmt: skip
+                         f"ask for --shots {most} at most.")  # fmt: skip
     match options.policy:
         case "first_n":
             return lambda sample: _without(sample, pool, options.shots, task)
@@ -44,7 +45,7 @@ def selector(options: DemonstrationOptions, pool: Sequence[Sample], *, task: str
             if len(pool) < pool_size:
                 raise UsageError(f"{task}: lm-eval's sampler draws from all {pool_size} rows of the pool and "
                                  f"{len(pool)} are here; use --set demonstrations.policy=random.")  # fmt: skip
-            return _LmEval(options, pool, seed)
+            return _LmEval(options, pool, task, seed)
 
 
 def demonstration_hash(options: DemonstrationOptions, pool: Sequence[Sample], seed: int) -> str:
@@ -89,19 +90,26 @@ class _LmEval:
     whatever `--limit` or a mirror's subset leaves out. Each subset of a task has a sampler of its own.
     """
 
-    def __init__(self, options: DemonstrationOptions, pool: Sequence[Sample], seed: int) -> None:
+    def __init__(self, options: DemonstrationOptions, pool: Sequence[Sample], task: str, seed: int) -> None:
         self._shots = options.shots
         self._extra = options.extra_draw
         self._pool = pool
+        self._task = task
         self._state = random.Random(LM_EVAL_SEED + seed)
         self._draws: list[Sequence[int]] = []
 
     def __call__(self, sample: Sample) -> Sequence[Sample]:
-        size = len(self._pool)
-        wanted = min(self._shots + self._extra, size)
+        """
+        Raises:
+            DataError: the draw holds the sample itself twice. lm-eval draws anew there, which moves every later
+                draw and cannot be replayed by position.
+        """
         while len(self._draws) <= sample.index:
-            self._draws.append(self._state.sample(range(size), wanted))
+            self._draws.append(self._state.sample(range(len(self._pool)), self._shots + self._extra))
         drawn = [self._pool[position] for position in self._draws[sample.index]]
         if self._extra:
             drawn = [row for row in drawn if row.row != sample.row]
+        if len(drawn) < self._shots:
+            raise DataError(f"{self._task}: sample {sample.id} stands twice among its own demonstrations, because the "
+                            "pool repeats it; use --set demonstrations.policy=random.")  # fmt: skip
         return drawn[: self._shots]

@@ -27,7 +27,7 @@ class Decoder(nn.Module):
         # Given a weight, an embedding draws none: drawing normal numbers on the meta device, where checkpoints are
         # loaded into, imports torch._dynamo (2.5 s).
         weight = torch.zeros(config.vocab_size, config.width)
-        self.embedding = nn.Embedding.from_pretrained(weight, freeze=False)
+        self.embedding = nn.Embedding.from_pretrained(weight, freeze=False)  # type: ignore[no-untyped-call]
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
         self.norm = RMSNorm(config.width, config.norm_epsilon)
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)
@@ -52,11 +52,13 @@ class Decoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.embedding.weight.device
+        device: torch.device = self.embedding.weight.device
+        return device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.embedding.weight.dtype
+        dtype: torch.dtype = self.embedding.weight.dtype
+        return dtype
 
 
 class Block(nn.Module):

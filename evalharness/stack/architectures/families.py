@@ -47,7 +47,11 @@ def tensor_names(config: ModelConfig) -> Iterator[tuple[str, str, str]]:
     for layer in range(config.layers):
         for part, (hub, gguf) in _INSIDE.items():
             for kind in _kinds(part, config):
-                yield f"blocks.{layer}.{part}.{kind}", f"model.layers.{layer}.{hub}.{kind}", f"blk.{layer}.{gguf}.{kind}"
+                yield (
+                    f"blocks.{layer}.{part}.{kind}",
+                    f"model.layers.{layer}.{hub}.{kind}",
+                    f"blk.{layer}.{gguf}.{kind}",
+                )
 
 
 def _kinds(part: str, config: ModelConfig) -> tuple[str, ...]:
@@ -272,4 +276,3 @@ def _llama3_from_divisors(file: GGUFFile, head_dim: int, theta: float) -> Llama3
     if divisors.shape != expected.shape or not np.allclose(divisors, expected, rtol=1e-4):
         raise CheckpointError(f"{file.path}: the divisors in 'rope_freqs.weight' are not those of Llama 3's scaling.")
     return scaling
-

@@ -89,7 +89,8 @@ class GGUFFile:
         end = max((entry.begin + entry.size for entry in self.tensors.values()), default=0)
         if end > len(self._map):
             raise CheckpointError(
-                f"{path} is cut off: it has {len(self._map):,} bytes and its tensors need {end:,}; fetch the file again."
+                f"{path} is cut off: it has {len(self._map):,} bytes and its tensors need {end:,}; "
+                "fetch the file again."
             )
 
     def raw(self, name: str) -> npt.NDArray[np.uint8]:
@@ -186,9 +187,7 @@ def _read_header(header: _Cursor, path: Path) -> tuple[Mapping[str, Any], Mappin
     lines = [_read_tensor_line(header, path) for _ in range(tensors)]
     alignment = metadata.get("general.alignment", 32)
     data = -(-header.at // alignment) * alignment
-    return metadata, {
-        name: TensorEntry(name, shape, block, data + offset) for name, shape, block, offset in lines
-    }
+    return metadata, {name: TensorEntry(name, shape, block, data + offset) for name, shape, block, offset in lines}
 
 
 def _read_tensor_line(header: _Cursor, path: Path) -> tuple[str, tuple[int, ...], Block, int]:

@@ -16,7 +16,8 @@ CONTROL, USER_DEFINED = 3, 4
 
 # The published patterns, as the models' own tokenizer.json have them.
 LLAMA3_PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 QWEN2_PATTERN = LLAMA3_PATTERN.replace(r"\p{N}{1,3}", r"\p{N}")
 TEKKEN_PATTERN = (
@@ -46,7 +47,9 @@ def _pattern(pattern: str) -> Callable[[], pre_tokenizers.PreTokenizer]:
 
 PRE_TOKENIZERS: dict[str, Callable[[], pre_tokenizers.PreTokenizer]] = {
     **dict.fromkeys(("default", "gpt-2", "olmo", "mpt"), _gpt2),
-    **dict.fromkeys(("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"), _single_digits),
+    **dict.fromkeys(
+        ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"), _single_digits
+    ),
     **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "smaug-bpe", "dbrx"), _pattern(LLAMA3_PATTERN)),
     **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "stablelm2"), _pattern(QWEN2_PATTERN)),
     "tekken": _pattern(TEKKEN_PATTERN),
@@ -117,7 +120,7 @@ def _sentencepiece(file: GGUFFile, tokens: Sequence[str]) -> Tokenizer:
     vocabulary = _vocabulary(tokens)
     merges = list(_merges_by_score(vocabulary, scores))
     tokenizer = Tokenizer(BPE(vocabulary, merges, unk_token=unknown, fuse_unk=True, byte_fallback=True))
-    spaces = [normalizers.Replace(" ", "▁")]
+    spaces: list[normalizers.Normalizer] = [normalizers.Replace(" ", "▁")]
     stripped = []
     if file.metadata.get("tokenizer.ggml.add_space_prefix", True):
         spaces.insert(0, normalizers.Prepend("▁"))
@@ -144,9 +147,7 @@ def _merges_by_score(vocabulary: dict[str, int], scores: Sequence[float]) -> Ite
 
 def _add_tokens(tokenizer: Tokenizer, tokens: Sequence[str], types: Sequence[int]) -> None:
     chosen = [(token, type) for token, type in zip(tokens, types, strict=False) if type in (CONTROL, USER_DEFINED)]
-    tokenizer.add_tokens(
-        [AddedToken(token, special=type == CONTROL, normalized=False) for token, type in chosen]
-    )
+    tokenizer.add_tokens([AddedToken(token, special=type == CONTROL, normalized=False) for token, type in chosen])
 
 
 def _special_tokens(file: GGUFFile, tokens: Sequence[str]) -> dict[str, str]:

@@ -178,8 +178,8 @@ class GGUFCheckpoint:
 
 def _unpermute(tensor: Tensor, heads: int) -> Tensor:
     """From neighbouring pairs, as GGUF rotates Llama's queries and keys, to the pairs (i, i + D/2) of `rotate`."""
-    pairs = tensor.unflatten(0, (heads, -1, 2))
-    return pairs.transpose(1, 2).flatten(0, 2).contiguous()
+    pairs = tensor.view(heads, -1, 2, *tensor.shape[1:])
+    return pairs.transpose(1, 2).reshape(tensor.shape)
 
 
 class FolderCheckpoint:

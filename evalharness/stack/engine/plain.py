@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from evalharness.stack.architectures.decoder import Decoder
-from evalharness.stack.engine.cache import KeyValueCache, LineAttention, Segment, bytes_per_token
+from evalharness.stack.engine.cache import KeyValueRows, LineAttention, NextTokens, Segment, bytes_per_token
 from evalharness.stack.engine.generation import RunningJob, RunningText
 from evalharness.stack.engine.requests import GenerateJob, Job, ScoreJob, Scores
 from evalharness.stack.engine.scoring import ScoreGroup
@@ -50,7 +50,8 @@ class PlainEngine:
         self._scores: dict[tuple[int, ...], ScoreGroup] = {}
         self._prompts: deque[GenerateJob] = deque()
         self._texts: list[RunningText] = []
-        self._reserved: dict[RunningJob, int] = {}
+        """The running texts; text i has row i of `_rows`."""
+        self._rows = KeyValueRows(model.config, model.dtype, model.device)
 
     @torch.inference_mode()
     def run(self, arrivals: Callable[[], Iterable[Job]]) -> None:
@@ -66,8 +67,7 @@ class PlainEngine:
         finally:
             self._scores.clear()
             self._prompts.clear()
-            self._texts.clear()
-            self._reserved.clear()
+            self._keep(set())
 
     def _take_in(self, job: Job) -> None:
         if isinstance(job, ScoreJob) and job.start >= len(job.ids):
@@ -85,37 +85,36 @@ class PlainEngine:
             if not group.jobs:
                 del self._scores[group.fed]
         self._prompts = deque(job for job in self._prompts if not job.listener.cancelled)
-        self._texts = [text for text in self._texts if not text.running.job.listener.cancelled]
-        self._release()
+        self._keep({text for text in self._texts if not text.running.job.listener.cancelled})
 
     def _step(self) -> None:
         """One pass: choose the line, compute it, hand every row to who waits for it."""
-        texts = self._texts
-        room = self.batch_tokens - len(texts)
-        prompts = self._admit(room)
-        room -= sum(len(running.job.ids) for running, _ in prompts)
-        groups = self._next_groups(room, alone=not texts and not prompts)
+        running = len(self._texts)
+        prompts = self._admit(self.batch_tokens - running)
+        room = self.batch_tokens - running - sum(len(prompt.job.ids) for prompt in prompts)
+        groups = self._next_groups(room, alone=not running and not prompts)
 
-        segments = [Segment(1, text.cache) for text in texts]
-        segments += [Segment(len(running.job.ids), cache) for running, cache in prompts]
+        first_rows = self._make_rows(prompts)
+        segments = [
+            Segment(len(prompt.job.ids), self._rows.view(row)) for prompt, row in zip(prompts, first_rows, strict=True)
+        ]
         segments += [Segment(len(group.fed)) for group in groups]
-        ids = [text.ids[-1] for text in texts]
-        for fed in [*(running.job.ids for running, _ in prompts), *(group.fed for group in groups)]:
+        ids = [text.ids[-1] for text in self._texts]
+        for fed in [*(prompt.job.ids for prompt in prompts), *(group.fed for group in groups)]:
             ids += fed
         hidden_TW = self._pass(ids, segments)
 
-        begin = len(texts) + sum(len(running.job.ids) for running, _ in prompts)
-        self._generate(hidden_TW[:begin], texts, prompts)
+        begin = running + sum(len(prompt.job.ids) for prompt in prompts)
+        self._generate(hidden_TW[:begin], prompts)
         for group in groups:
             end = begin + len(group.fed)
             group.deliver(self.model, hidden_TW[begin:end])
             begin = end
 
     def _pass(self, ids: list[int], segments: list[Segment]) -> Tensor:
-        line = LineAttention(segments)
         device = self.model.device
+        line = LineAttention(segments, NextTokens(self._rows, device) if self._texts else None)
         hidden_TW: Tensor = self.model(torch.tensor(ids, device=device), line.positions(device), line)
-        line.advance()
         return hidden_TW
 
     # ----------------------------------------------------------------------- scoring
@@ -136,56 +135,72 @@ class PlainEngine:
 
     # ----------------------------------------------------------------------- generation
 
-    def _admit(self, room: int) -> list[tuple[RunningJob, KeyValueCache]]:
-        """Prompts in order of arrival for which there is room in the line and in memory."""
-        admitted: list[tuple[RunningJob, KeyValueCache]] = []
+    def _admit(self, room: int) -> list[RunningJob]:
+        """Prompts in order of arrival for which there is room in the line and in memory; always one where none runs."""
+        admitted: list[RunningJob] = []
         count = len(self._texts)
+        capacity = max((text.running.capacity for text in self._texts), default=0)
         while self._prompts:
-            running = RunningJob(self._prompts[0])
-            prompt = len(running.job.ids)
-            need = running.distinct * self._capacity(running.job)
-            idle = count == 0
-            fits = count + running.distinct <= self.max_texts and sum(self._reserved.values()) + need <= self.kv_tokens
-            if not (idle or (fits and prompt <= room)):
+            prompt = RunningJob(self._prompts[0], self.max_length)
+            rows, longest = count + prompt.distinct, max(capacity, prompt.capacity)
+            fits = rows <= self.max_texts and rows * longest <= self.kv_tokens and len(prompt.job.ids) <= room
+            if count and not fits:
                 break
-            self._prompts.popleft()
-            running.job.listener.begin()
-            self._reserved[running] = need
-            cache = KeyValueCache(self.model.config, self._capacity(running.job), self.model.dtype, self.model.device)
-            admitted.append((running, cache))
-            count += running.distinct
-            room -= prompt
+            self._prompts.popleft().listener.begin()
+            admitted.append(prompt)
+            count, capacity = rows, longest
+            room -= len(prompt.job.ids)
         return admitted
 
-    def _capacity(self, job: GenerateJob) -> int:
-        """Tokens that a text of the job can come to; the last one drawn is never fed."""
-        return len(job.ids) + self._limit(job) - 1
+    def _make_rows(self, prompts: list[RunningJob]) -> list[int]:
+        """Make room for the texts of new prompts; the first row of each prompt."""
+        if not prompts:
+            return []
+        count = len(self._texts)
+        first_rows = []
+        for prompt in prompts:
+            first_rows.append(count)
+            count += prompt.distinct
+        capacity = max(running.capacity for running in [*(text.running for text in self._texts), *prompts])
+        rows = self._rows
+        if count > rows.rows or capacity > rows.capacity or count * rows.capacity > self.kv_tokens:
+            # Half as many again, where memory allows: rows are added a few a step, and each resizing copies all.
+            spare = min(rows.rows * 3 // 2, self.max_texts, self.kv_tokens // capacity)
+            rows.resize(max(count, spare), capacity)
+        return first_rows
 
-    def _limit(self, job: GenerateJob) -> int:
-        return max(1, min(job.max_tokens, self.max_length - len(job.ids)))
-
-    def _generate(
-        self, hidden_TW: Tensor, texts: list[RunningText], prompts: list[tuple[RunningJob, KeyValueCache]]
-    ) -> None:
+    def _generate(self, hidden_TW: Tensor, prompts: list[RunningJob]) -> None:
         """Draw the next token of every running text, and the first of every text of the new prompts."""
-        rows = list(range(len(texts)))
-        for running, _ in prompts:
-            rows.append((rows[-1] if rows else -1) + len(running.job.ids))
-        if not rows:
+        wanted = list(range(len(self._texts)))
+        readers = list(wanted)
+        self._rows.lengths = [length + 1 for length in self._rows.lengths]
+        end = len(self._texts)
+        for prompt in prompts:
+            end += len(prompt.job.ids)
+            readers += [len(wanted)] * prompt.distinct
+            wanted.append(end - 1)
+            self._add_texts(prompt)
+        if not wanted:
             return
-        logits_RV = self.model.logits(hidden_TW[rows])
-        drawers = [(text, row) for row, text in enumerate(texts)]
-        for row, (running, cache) in enumerate(prompts, start=len(texts)):
-            drawers += [(text, row) for text in self._fork(running, cache)]
-        self._texts = [text for text, row in drawers if not text.draw(logits_RV[row])]
-        self._release()
+        logits_RV = self.model.logits(hidden_TW[wanted])
+        pairs = zip(self._texts, readers, strict=True)
+        self._keep({text for text, row in pairs if not text.draw(logits_RV[row])})
 
-    def _fork(self, running: RunningJob, cache: KeyValueCache) -> list[RunningText]:
-        caches = [cache] + [cache.fork() for _ in range(running.distinct - 1)]
-        limit = self._limit(running.job)
-        return [RunningText(running, number, cache, limit, self.decode) for number, cache in enumerate(caches)]
+    def _add_texts(self, prompt: RunningJob) -> None:
+        """The texts of a prompt that has been computed into the next free row."""
+        first, length = len(self._texts), len(prompt.job.ids)
+        for number in range(prompt.distinct):
+            if number:
+                self._rows.copy(first, first + number, length)
+            self._rows.lengths.append(length)
+            self._texts.append(RunningText(prompt, number, self.decode))
 
-    def _release(self) -> None:
-        """Give back the memory of jobs of which no text runs any more."""
-        alive = {text.running for text in self._texts}
-        self._reserved = {running: need for running, need in self._reserved.items() if running in alive}
+    def _keep(self, alive: set[RunningText]) -> None:
+        """Drop the other texts, and close the gaps: the last text takes the place and the row of one that leaves."""
+        for row in reversed(range(len(self._texts))):
+            if self._texts[row] not in alive:
+                self._texts[row] = self._texts[-1]
+                self._texts.pop()
+                self._rows.remove(row)
+        if not self._texts and self._rows.rows:
+            self._rows.resize(0, 0)

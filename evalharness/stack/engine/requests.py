@@ -92,7 +92,7 @@ class GenerateJob:
     """Tokens that end a generation."""
     n: int = 1
     on_tokens: Callable[[int, Sequence[int]], None] | None = None
-    """Called with (number of the text, its new tokens) as they are drawn."""
+    """Called with (number of the text, its new tokens) as they are drawn; greedy texts are alike: only text 0's."""
     listener: Listener[tuple[Generation, ...]]
 
 

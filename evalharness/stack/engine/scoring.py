@@ -37,7 +37,8 @@ class ScoreGroup:
 
     def deliver(self, model: Decoder, hidden_TW: Tensor) -> None:
         """Score every job from the hidden states of the fed tokens."""
-        rows, targets = [], []
+        rows: list[int] = []
+        targets: list[int] = []
         for job in self.jobs:
             rows += range(job.start - 1 - self.first, self.rows)
             targets += job.ids[job.start :]

@@ -24,7 +24,9 @@ QUERY_BLOCK = 512
 class AttentionContext(Protocol):
     """Which tokens of a pass see which, and where their keys and values are kept."""
 
-    def attend(self, layer: int, queries_THD: Tensor, keys_TGD: Tensor, values_TGD: Tensor, window: int | None) -> Tensor:
+    def attend(
+        self, layer: int, queries_THD: Tensor, keys_TGD: Tensor, values_TGD: Tensor, window: int | None
+    ) -> Tensor:
         """Outputs of the heads, of the queries' shape."""
         ...
 
@@ -53,9 +55,8 @@ class Attention(nn.Module):
         self.key = nn.Linear(width, kv_heads * head_dim, bias=qkv_bias)
         self.value = nn.Linear(width, kv_heads * head_dim, bias=qkv_bias)
         self.output = nn.Linear(heads * head_dim, width, bias=output_bias)
-        normed = qk_norm_epsilon is not None
-        self.query_norm = RMSNorm(head_dim, qk_norm_epsilon) if normed else nn.Identity()
-        self.key_norm = RMSNorm(head_dim, qk_norm_epsilon) if normed else nn.Identity()
+        self.query_norm = nn.Identity() if qk_norm_epsilon is None else RMSNorm(head_dim, qk_norm_epsilon)
+        self.key_norm = nn.Identity() if qk_norm_epsilon is None else RMSNorm(head_dim, qk_norm_epsilon)
 
     def forward(self, x_TW: Tensor, by: Rotation, context: AttentionContext) -> Tensor:
         heads = (x_TW.shape[0], -1, self.head_dim)

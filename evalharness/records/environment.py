@@ -1,0 +1,87 @@
+"""What a run was made with: versions, code, machine, command line. Never a secret."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("evalharness", "torch", "tokenizers", "safetensors", "transformers", "vllm", "openai", "datasets",
+             "jinja2", "pydantic", "numpy", "scipy")  # fmt: skip
+_SECRET_OPTION = re.compile(r"(key|token|secret|password|authorization)$", re.IGNORECASE)
+_SECRET_TEXT = re.compile(r"\b(sk|hf|gsk|xai|ghp|pat)[-_][A-Za-z0-9_-]{8,}|Bearer\s+\S+|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
+MASK = "***"
+
+
+def environment(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """Facts about this process for run.json; imports no package to learn its version."""
+    return {
+        "versions": _versions(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "git": _git(Path(__file__).parent),
+        "command": masked(sys.argv if arguments is None else arguments),
+    }
+
+
+def masked(arguments: Sequence[str]) -> list[str]:
+    """A command line with secrets masked: values of options that end in key, token, secret or password, and texts
+    that look like one (``sk-...``, ``hf_...``, ``Bearer ...``, ``user:password@``).
+    """
+    shown: list[str] = []
+    hide_next = False
+    for argument in arguments:
+        if hide_next:
+            shown.append(MASK)
+            hide_next = False
+            continue
+        name, equals, _ = argument.partition("=")
+        if name.startswith("-") and _SECRET_OPTION.search(name):
+            shown.append(name + equals + (MASK if equals else ""))
+            hide_next = not equals
+        else:
+            shown.append(_SECRET_TEXT.sub(MASK, argument))
+    return shown
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    """Commit of the checkout that the package is run from, and whether files differ from it; None elsewhere."""
+
+    def git(*arguments: str) -> str:
+        run = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=True)
+        return run.stdout.strip()
+
+    try:
+        if not (Path(git("rev-parse", "--show-toplevel")) / "evalharness" / "types.py").is_file():
+            return None  # a repository of somebody else around an installed package
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return None

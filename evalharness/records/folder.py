@@ -1,0 +1,112 @@
+"""A run's folder: reading and writing its three files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from evalharness.errors import DataError, DiskError, UsageError
+from evalharness.records.format import FORMAT, RESULTS, RUN, SAMPLES
+from evalharness.records.journal import read_samples
+from evalharness.records.run import ResultsRecord, RunRecord
+
+if TYPE_CHECKING:
+    import pandas
+
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished or unfinished run on disk."""
+
+    path: Path
+
+    @cached_property
+    def record(self) -> RunRecord:
+        return _read(self.path / RUN, RunRecord)
+
+    @cached_property
+    def results(self) -> ResultsRecord | None:
+        """None while the run has never been summarised."""
+        return _read(self.path / RESULTS, ResultsRecord) if (self.path / RESULTS).is_file() else None
+
+    @property
+    def journal(self) -> Path:
+        return self.path / SAMPLES
+
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """The journal's lines, one for each sample."""
+        return read_samples(self.journal)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each sample, its scores as columns of their own."""
+        import pandas
+
+        rows = [
+            {key: value for key, value in line.items() if key not in ("repeats", "scores", "weights")} | line["scores"]
+            for line in self.samples()
+        ]
+        return pandas.DataFrame(rows)
+
+    def write(self, record: RunRecord | ResultsRecord) -> None:
+        """Write run.json or results.json, whole or not at all.
+
+        Raises:
+            DiskError: the disk refuses.
+        """
+        path = self.path / (RUN if isinstance(record, RunRecord) else RESULTS)
+        text = json.dumps(record.model_dump(mode="json"), ensure_ascii=False, indent=1, allow_nan=False)
+        draft = path.with_suffix(".json.part")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            draft.write_text(text + "\n", encoding="utf-8", errors="surrogatepass")
+            os.replace(draft, path)
+        except OSError as error:
+            raise DiskError(f"{path}: cannot be written: {error.strerror}.") from None
+
+
+def read_run(path: str | Path) -> Run:
+    """The run of a folder.
+
+    Raises:
+        UsageError: the folder holds no run.
+        DataError: its run.json is damaged or of a format that this version does not know.
+    """
+    folder = Path(path)
+    if not (folder / RUN).is_file():
+        raise UsageError(f"{folder}: no run here (it has no {RUN}); `evalharness runs` lists the runs.")
+    run = Run(folder)
+    _ = run.record
+    return run
+
+
+def find_runs(root: Path) -> list[Run]:
+    """Every run below a folder, oldest first; folders that hold none are passed over."""
+    runs = [Run(path.parent) for path in root.rglob(RUN)] if root.is_dir() else []
+    return sorted(runs, key=lambda run: run.record.created)
+
+
+def _read(path: Path, model: type[Record]) -> Record:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise DataError(f"{path}: not valid JSON: {error}.") from None
+    version = values.get("format") if isinstance(values, dict) else None
+    if not isinstance(version, int) or version > FORMAT:
+        raise DataError(f"{path}: format {version} is newer than this evalharness knows ({FORMAT}); upgrade it.")
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise DataError(f"{path}: the key '{place}' is missing or wrong: {error.errors()[0]['msg']}.") from None

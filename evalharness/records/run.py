@@ -1,0 +1,119 @@
+"""run.json and results.json as models; their JSON schemas describe the files to other tools."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from evalharness.records.format import FORMAT
+
+State = Literal["running", "finished", "interrupted", "failed"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class RunRecord(_Record):
+    """run.json: what was asked, of what, with what. Never a secret."""
+
+    format: int = FORMAT
+    """Version of the record format."""
+    id: str
+    """Name of the run: its folder's name unless that was chosen by the user."""
+    state: State
+    """running until it ends; interrupted by Ctrl-C, failed by an error. A killed run stays running."""
+    created: str
+    """When it began, ISO 8601, UTC."""
+    finished: str | None = None
+    """When it ended."""
+    task: str
+    """The task as tables name it: gsm8k, mmlu/astronomy, gsm8k_demo."""
+    protocol: str
+    """The protocol that was run."""
+    definition: dict[str, Any]
+    """The task's definition under that protocol with the user's changes."""
+    task_source: str
+    """The file that the definition was read from."""
+    model: dict[str, Any]
+    """name, kind, fingerprint, numerics, max_length, tokenizer fingerprint, details (dtype, device, file, ...)."""
+    model_spec: str
+    """What was typed behind --model."""
+    options: dict[str, Any]
+    """Every option of the request that was not left at its default."""
+    settings: dict[str, Any]
+    """What decides the result; two runs with equal settings are the same run."""
+    hashes: dict[str, str]
+    """protocol, demonstrations, content, settings."""
+    samples: int
+    """Samples of this run."""
+    of: int | None = None
+    """Samples of the whole benchmark; None where unknown."""
+    data: list[dict[str, Any]]
+    """Sources of the samples and demonstrations: kind, location, sha256, revision, split, config, n, of."""
+    environment: dict[str, Any]
+    """Versions, git commit, processor, threads, command line with secrets masked."""
+    rescored_from: str | None = None
+    """The run whose journal was scored again."""
+
+
+class ScoreRecord(_Record):
+    """One metric over the samples."""
+
+    value: float | None
+    """The estimate; None where no sample was scored."""
+    low: float | None = None
+    """Lower end of the 95 % interval."""
+    high: float | None = None
+    """Upper end of the 95 % interval."""
+    standard_error: float | None = None
+    """Standard error of the estimate."""
+    interval: Literal["wilson", "t", "none"] = "none"
+    """How the interval was found."""
+    n: int
+    """Scored samples."""
+    higher_is_better: bool = True
+
+
+class ResultsRecord(_Record):
+    """results.json: computed from the journal alone."""
+
+    format: int = FORMAT
+    """Version of the record format."""
+    run: str
+    """Id of the run."""
+    scores: dict[str, ScoreRecord]
+    """By metric; the first is the headline."""
+    subsets: dict[str, dict[str, ScoreRecord]] = Field(default_factory=dict)
+    """By subset, for tasks that have several."""
+    groups: dict[str, dict[str, ScoreRecord]] = Field(default_factory=dict)
+    """By group of subsets: every sample of the group counts alike."""
+    samples: int
+    """Samples in the journal."""
+    of: int | None = None
+    """Samples of the whole benchmark; None where unknown."""
+    counts: dict[str, int]
+    """Samples that were unparsed, truncated, empty, errored, cut."""
+    usage: dict[str, int]
+    """requests, prompt_tokens, distinct_tokens, generated_tokens of the last session of the run."""
+    seconds: float
+    """Time from the first request to the last answer, over all sessions."""
+    note: str | None = None
+    """What a reader must know: a bundled sample is not the benchmark."""
+
+
+def schemas() -> dict[str, Any]:
+    """JSON schemas of run.json and results.json."""
+    return {"run.json": RunRecord.model_json_schema(), "results.json": ResultsRecord.model_json_schema()}
+
+
+def differences(before: Any, now: Any, place: str = "") -> list[str]:
+    """Where two settings differ: ``model.details.dtype: float32 before, bfloat16 now``."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return [
+            difference
+            for key in sorted(before.keys() | now.keys())
+            for difference in differences(before.get(key), now.get(key), f"{place}.{key}" if place else key)
+        ]
+    return [] if before == now else [f"{place}: {before} before, {now} now"]

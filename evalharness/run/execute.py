@@ -1,0 +1,182 @@
+"""One cell through one backend: samples become coroutines, finished samples become lines of the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from evalharness.backends.batching import Waves
+from evalharness.elicitation.base import Ask
+from evalharness.errors import DiskError, EvalHarnessError, FailedSamplesError, UsageError
+from evalharness.prompting.prompter import Prompter
+from evalharness.records.encode import sample_line
+from evalharness.run.accounting import Meter
+from evalharness.run.plan import Cell
+from evalharness.scoring.apply import Scored, flags
+from evalharness.scoring.reducers import reduce
+from evalharness.types import Attempt, Backend, Reference, Sample, Score
+
+PENDING_TOKENS = 1 << 18
+"""Samples are admitted while the prompts that wait for an answer hold fewer tokens than this."""
+RUNNING_SAMPLES = 4096
+"""And while fewer samples than this are on their way."""
+FEW = 20
+"""So many samples may always fail before a run is given up early."""
+
+Sink = Callable[[Mapping[str, Any]], None]
+
+
+def fits(cell: Cell, backend: Backend) -> None:
+    """Refuse, before anything is asked, a backend that cannot answer what the task's method asks.
+
+    Raises:
+        UsageError: it cannot score, or cannot generate; the protocols that it could run are named.
+    """
+    method, info = cell.task.method, backend.info
+    verb = "score" if method.scores else "generate"
+    if verb in info.verbs and not (verb == "score" and info.accepts == {"messages"}):
+        return
+    generative = [name for name, changes in cell.task.definition.protocols.items() if "elicitation" in changes]
+    way = f"; run its protocol '{generative[0]}'" if verb == "score" and generative else ""
+    raise UsageError(f"{cell.name} asks a model to {verb}, which {info.name} ({info.kind}) cannot do{way}.")
+
+
+async def execute(
+    cell: Cell, backend: Backend, samples: Sequence[Sample], sink: Sink, *, failed: int = 0
+) -> Meter:
+    """Elicit and score `samples`, handing each finished one to `sink` as a journal line.
+
+    Args:
+        failed: samples that failed before, in the run that is resumed.
+
+    Raises:
+        FailedSamplesError: so many samples failed that the run is given up.
+        DiskError: the journal cannot be written.
+    """
+    options = cell.options
+    prompter = Prompter(
+        cell.task.definition.prompt,
+        tokenizer=backend.tokenizer,
+        max_length=backend.info.max_length,
+        chat=options.chat,
+        system_prompt=options.system_prompt,
+    )
+    errors: list[str] = []
+
+    async def one(sample: Sample, meter: Meter) -> None:
+        line = await _finished(cell, sample, prompter, meter)
+        sink(line)
+        if line.get("error"):
+            errors.append(line["error"])
+            if failed + len(errors) > max(FEW, cell.options.max_errors * len(cell.samples)):
+                raise FailedSamplesError(
+                    f"{cell.name}: {failed + len(errors)} samples failed, so the run is given up; the last one: {errors[-1]}"
+                )
+
+    async with Waves(backend, time_limit=options.time_limit) as waves:
+        meter = Meter(waves)
+        await _admit(samples, lambda sample: one(sample, meter), waves)
+        return meter
+
+
+async def _admit(samples: Sequence[Sample], one: Callable[[Sample], Any], waves: Waves) -> None:
+    """Start samples in task order while there is room; the first one that raises ends all."""
+    running: set[asyncio.Task[None]] = set()
+    ended = asyncio.Event()
+    broken: list[BaseException] = []
+
+    def end(task: asyncio.Task[None]) -> None:
+        running.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            broken.append(error)
+        ended.set()
+
+    try:
+        for sample in samples:
+            while running and (waves.pending_tokens >= PENDING_TOKENS or len(running) >= RUNNING_SAMPLES):
+                ended.clear()
+                await ended.wait()
+            if broken:
+                break
+            task = asyncio.create_task(one(sample))
+            running.add(task)
+            task.add_done_callback(end)
+            await asyncio.sleep(0)  # it asks its first request now, so that its tokens count
+        while running and not broken:
+            ended.clear()
+            await ended.wait()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    if broken:
+        raise broken[0]
+
+
+async def _finished(cell: Cell, sample: Sample, prompter: Prompter, meter: Meter) -> dict[str, Any]:
+    """The journal line of one sample. An error that belongs to the sample becomes part of the line."""
+    reference = Reference()
+    try:
+        reference = cell.task.renderer.reference(sample)
+        attempts = await _attempts(cell, sample, reference, prompter, meter)
+        return scored_line(cell, sample, reference, attempts)
+    except (DiskError, UsageError):
+        raise
+    except EvalHarnessError as error:
+        sentence = str(error)
+    except Exception as error:
+        sentence = f"internal error: {type(error).__name__}: {error}"
+    return sample_line(
+        task=cell.name, sample=sample, reference=reference, attempts=(), scoreds=(), reduced={}, flags=("errored",),
+        error=sentence,
+    )  # fmt: skip
+
+
+async def _attempts(
+    cell: Cell, sample: Sample, reference: Reference, prompter: Prompter, meter: Meter
+) -> Sequence[Attempt]:
+    task = cell.task
+    demonstrations = cell.demonstrations(sample)
+
+    def ask(repeat: int) -> Any:
+        window = Ask(
+            task=cell.name,
+            sample=sample,
+            reference=reference,
+            demonstrations=demonstrations,
+            renderer=task.renderer,
+            prompter=prompter,
+            waves=meter,
+            sampling=task.sampling,
+            seed=cell.options.seed,
+            repeat=repeat,
+        )
+        return task.method.run(window, task.method_options)
+
+    if cell.repeats == 1:
+        return [await ask(0)]
+    return await asyncio.gather(*(ask(repeat) for repeat in range(cell.repeats)))
+
+
+def scored_line(cell: Cell, sample: Sample, reference: Reference, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """The journal line of a sample whose attempts are all there."""
+    task = cell.task
+    scoreds = [task.scorer.score(attempt, reference) for attempt in attempts]
+    raised = {flag for attempt, scored in zip(attempts, scoreds, strict=True)
+              for flag, up in flags(attempt, scored).items() if up}  # fmt: skip
+    if any(call.prompt.cut for attempt in attempts for call in attempt.calls):
+        raised.add("cut")
+    reduced: Mapping[str, Score] = _reduced(task.definition.reducer, scoreds)
+    return sample_line(task=cell.name, sample=sample, reference=reference, attempts=attempts, scoreds=scoreds,
+                       reduced=reduced, flags=sorted(raised))  # fmt: skip
+
+
+def _reduced(reducer: str, scoreds: Sequence[Scored]) -> Mapping[str, Score]:
+    return scoreds[0].scores if len(scoreds) == 1 and reducer == "mean" else reduce(reducer, scoreds)
+
+
+def headline(line: Mapping[str, Any]) -> float | None:
+    """The first metric's value in a journal line, for progress."""
+    return next(iter(line["scores"].values()), None) if not line.get("error") else None
+

@@ -1,0 +1,95 @@
+"""results.json from the journal alone: a run, a resumed run and a re-scored run take this one path."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from evalharness.records.run import ResultsRecord, ScoreRecord
+from evalharness.run.plan import Cell
+from evalharness.scoring.base import Metric
+from evalharness.stats.intervals import estimate
+from evalharness.tasks.task import Task
+
+FLAGS = ("unparsed", "truncated", "empty", "errored", "cut")
+
+DEMO_NOTE = "a bundled sample, not the benchmark: it compares with nothing"
+
+
+class _Column:
+    """Values and weights of one metric."""
+
+    __slots__ = ("values", "weights")
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.weights: list[float] = []
+
+    def record(self, metric: Metric) -> ScoreRecord:
+        found = estimate(self.values, self.weights, metric.aggregate)
+        return ScoreRecord(
+            value=found.value if self.values else None,
+            low=found.low,
+            high=found.high,
+            standard_error=found.standard_error,
+            interval=found.method,
+            n=len(self.values),
+            higher_is_better=metric.higher_is_better,
+        )
+
+
+_Table = dict[str, _Column]
+
+
+def summarise(
+    cell_name: str,
+    task: Task,
+    lines: Iterable[Mapping[str, Any]],
+    *,
+    run: str,
+    of: int | None,
+    usage: Mapping[str, int],
+    seconds: float,
+    demo: bool = False,
+) -> ResultsRecord:
+    """Scores with intervals, whole and by subset and group, and what stands beside them."""
+    counts: Counter[str] = Counter()
+    whole: _Table = defaultdict(_Column)
+    subsets: dict[str, _Table] = defaultdict(lambda: defaultdict(_Column))
+    groups: dict[str, _Table] = defaultdict(lambda: defaultdict(_Column))
+    samples = 0
+    for line in lines:
+        samples += 1
+        counts.update(line["flags"])
+        tables = [whole]
+        if (subset := line.get("subset")) is not None:
+            tables += [subsets[subset], groups[task.group_of(subset)]]
+        for label, value in line["scores"].items():
+            if value is None:
+                continue
+            weight = line.get("weights", {}).get(label, 1.0)
+            for table in tables:
+                table[label].values.append(value)
+                table[label].weights.append(weight)
+    return ResultsRecord(
+        run=run,
+        scores=_records(task, whole),
+        subsets={name: _records(task, table) for name, table in sorted(subsets.items())} if len(subsets) > 1 else {},
+        groups={name: _records(task, table) for name, table in groups.items()} if len(groups) > 1 else {},
+        samples=samples,
+        of=of,
+        counts={flag: counts[flag] for flag in FLAGS},
+        usage=dict(usage),
+        seconds=round(seconds, 3),
+        note=f"{cell_name}: {DEMO_NOTE}" if demo else None,
+    )
+
+
+def _records(task: Task, table: _Table) -> dict[str, ScoreRecord]:
+    return {metric.name: table[metric.name].record(metric) for metric in task.metrics}
+
+
+def of_cell(cell: Cell, lines: Iterable[Mapping[str, Any]], run: str, usage: Mapping[str, int], seconds: float) -> ResultsRecord:
+    """`summarise` for a cell that has just run."""
+    return summarise(cell.name, cell.task, lines, run=run, of=cell.of, usage=usage, seconds=seconds, demo=cell.demo)

@@ -1,0 +1,61 @@
+"""What every metric makes of the same attempts. The version is part of the protocols' hashes.
+
+A change of a value here is a change of scores: raise the metric's `version`, and then this table.
+"""
+
+import pytest
+
+from evalharness.answers.text import TextParser
+from evalharness.registry import names
+from evalharness.scoring.apply import Scorer
+from evalharness.scoring.base import build_metrics
+from evalharness.types import Attempt, Likelihood, Reference
+
+ANSWERS = (("the Cat sat", "cat sat."), ("cat", ("dog", "cat")), ("cat", "a dog"))
+CHOICES = ((-4.0, -4.5, 0), (-4.0, -4.5, 1), (-9.0, -4.5, 1))
+TEXTS = ((-1.0, True), (-20.0, False))
+
+TABLE = {
+    "acc": (1, (1.0, 0.0, 1.0)),
+    "acc_bytes": (1, (0.0, 1.0, 1.0)),
+    "acc_norm": (1, (1.0, 0.0, 1.0)),
+    "bits_per_byte": (1, (0.144270, 2.885390)),
+    "byte_perplexity": (1, (1.105171, 7.389056)),
+    "exact_match": (1, (0.0, 1.0, 0.0)),
+    "f1": (1, (1.0, 1.0, 0.0)),
+    "greedy_match": (1, (1.0, 0.0)),
+    "lm_eval_exact_match": (1, (0.0, 1.0, 0.0)),
+    "perplexity": (1, (2.718282, 485165195.409790)),
+    "word_perplexity": (1, (1.648721, 22026.465795)),
+}
+
+
+def probes(needs: str) -> list[tuple[Attempt, Reference]]:
+    if needs == "answer":
+        return [(Attempt(calls=(), candidates=(said,)), Reference(target=target)) for said, target in ANSWERS]
+    if needs == "choices":
+        return [
+            (
+                Attempt(calls=(), likelihoods=(Likelihood((one,), (True,)), Likelihood((other,), (True,)))),
+                Reference(target=gold, choices=("ab", "éé")),
+            )
+            for one, other, gold in CHOICES
+        ]
+    units = {"words": 2, "bytes": 10}
+    return [
+        (Attempt(calls=(), likelihoods=(Likelihood((ll,), (greedy,)),)), Reference(units=units)) for ll, greedy in TEXTS
+    ]
+
+
+def test_every_metric_is_probed() -> None:
+    assert sorted(TABLE) == names("metric")
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_metric_scores_what_its_version_has_always_scored(name: str) -> None:
+    (metric,) = build_metrics([name], "probe")
+    scorer = Scorer(TextParser(), [metric])
+    version, values = TABLE[name]
+    scores = [scorer.score(attempt, reference).scores[name].value for attempt, reference in probes(metric.needs)]
+    assert metric.version == version
+    assert scores == pytest.approx(values, rel=1e-5)
