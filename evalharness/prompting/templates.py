@@ -67,14 +67,14 @@ class Expression:
 
     def __call__(self, values: Mapping[str, Any]) -> Any:
         """Evaluate with the columns of a row; see `Template.__call__` for what it raises."""
-        from jinja2 import Undefined, UndefinedError
+        return _evaluated(self._defined, values, self.where)
 
-        value = _evaluated(self._evaluate, values, self.where)
+    def _defined(self, values: Mapping[str, Any]) -> Any:
+        from jinja2 import Undefined
+
+        value = self._evaluate(values)
         if isinstance(value, Undefined):
-            try:
-                str(value)
-            except UndefinedError as error:
-                raise DataError(_missing(error, values, self.where)) from None
+            str(value)  # raises what is wrong with it: an unknown column, or a name that the sandbox hides
         return value
 
 

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,11 +29,11 @@ class Run:
 
     path: Path
 
-    @cached_property
+    @property
     def record(self) -> RunRecord:
         return _read(self.path / RUN, RunRecord)
 
-    @cached_property
+    @property
     def results(self) -> ResultsRecord | None:
         """None while the run has never been summarised."""
         return _read(self.path / RESULTS, ResultsRecord) if (self.path / RESULTS).is_file() else None

@@ -11,25 +11,28 @@ from evalharness.types import Completions, GenerateRequest, Request, Result
 
 
 @dataclass(slots=True)
-class Meter:
-    """Stands before the waves of a backend and counts what passes.
+class Usage:
+    """What a run asked for so far.
 
     `prompt_tokens` are the tokens that a model must read: a scored sequence's last token is never fed.
     `distinct_tokens` is the size of the prefix tree over all of them, the least that any engine must compute.
     """
 
-    waves: Waves
     requests: int = 0
     prompt_tokens: int = 0
     generated_tokens: int = 0
     _sequences: set[bytes] = field(default_factory=set)
 
-    async def ask(self, request: Request) -> Result:
-        self._count(request)
-        result = await self.waves.ask(request)
+    def asked(self, request: Request) -> None:
+        self.requests += 1
+        ids = request.prompt.ids if isinstance(request, GenerateRequest) else (request.ids or ())[:-1]
+        if ids:
+            self.prompt_tokens += len(ids)
+            self._sequences.add(_sortable(ids))
+
+    def answered(self, result: Result) -> None:
         if isinstance(result, Completions):
             self.generated_tokens += sum(len(completion.ids) for completion in result.completions)
-        return result
 
     @property
     def distinct_tokens(self) -> int:
@@ -40,12 +43,28 @@ class Meter:
         added = sum(len(later) - _shared(earlier, later) for earlier, later in pairwise(ordered))
         return (len(ordered[0]) + added) // 4
 
-    def _count(self, request: Request) -> None:
-        self.requests += 1
-        ids = request.prompt.ids if isinstance(request, GenerateRequest) else (request.ids or ())[:-1]
-        if ids:
-            self.prompt_tokens += len(ids)
-            self._sequences.add(_sortable(ids))
+    def counts(self) -> dict[str, int]:
+        """As results.json keeps it."""
+        return {
+            "requests": self.requests,
+            "prompt_tokens": self.prompt_tokens,
+            "distinct_tokens": self.distinct_tokens,
+            "generated_tokens": self.generated_tokens,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Stands before the waves of a backend and counts what passes."""
+
+    waves: Waves
+    usage: Usage
+
+    async def ask(self, request: Request) -> Result:
+        self.usage.asked(request)
+        result = await self.waves.ask(request)
+        self.usage.answered(result)
+        return result
 
 
 def _sortable(ids: tuple[int, ...]) -> bytes:

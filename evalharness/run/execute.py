@@ -10,12 +10,10 @@ from evalharness.backends.batching import Waves
 from evalharness.elicitation.base import Ask
 from evalharness.errors import DiskError, EvalHarnessError, FailedSamplesError, UsageError
 from evalharness.prompting.prompter import Prompter
-from evalharness.records.encode import sample_line
-from evalharness.run.accounting import Meter
+from evalharness.run.accounting import Meter, Usage
+from evalharness.run.lines import errored_line, scored_line
 from evalharness.run.plan import Cell
-from evalharness.scoring.apply import Scored, flags
-from evalharness.scoring.reducers import reduce
-from evalharness.types import Attempt, Backend, Reference, Sample, Score
+from evalharness.types import Attempt, Backend, Reference, Sample
 
 PENDING_TOKENS = 1 << 18
 """Samples are admitted while the prompts that wait for an answer hold fewer tokens than this."""
@@ -42,13 +40,8 @@ def fits(cell: Cell, backend: Backend) -> None:
     raise UsageError(f"{cell.name} asks a model to {verb}, which {info.name} ({info.kind}) cannot do{way}.")
 
 
-async def execute(
-    cell: Cell, backend: Backend, samples: Sequence[Sample], sink: Sink, *, failed: int = 0
-) -> Meter:
-    """Elicit and score `samples`, handing each finished one to `sink` as a journal line.
-
-    Args:
-        failed: samples that failed before, in the run that is resumed.
+async def execute(cell: Cell, backend: Backend, samples: Sequence[Sample], sink: Sink, usage: Usage) -> None:
+    """Elicit and score `samples`, handing each finished one to `sink` as a journal line; count into `usage`.
 
     Raises:
         FailedSamplesError: so many samples failed that the run is given up.
@@ -69,15 +62,14 @@ async def execute(
         sink(line)
         if line.get("error"):
             errors.append(line["error"])
-            if failed + len(errors) > max(FEW, cell.options.max_errors * len(cell.samples)):
+            if len(errors) > max(FEW, options.max_errors * len(cell.samples)):
                 raise FailedSamplesError(
-                    f"{cell.name}: {failed + len(errors)} samples failed, so the run is given up; the last one: {errors[-1]}"
+                    f"{cell.name}: {len(errors)} samples failed, so the run is given up; the last one: {errors[-1]}"
                 )
 
     async with Waves(backend, time_limit=options.time_limit) as waves:
-        meter = Meter(waves)
+        meter = Meter(waves, usage)
         await _admit(samples, lambda sample: one(sample, meter), waves)
-        return meter
 
 
 async def _admit(samples: Sequence[Sample], one: Callable[[Sample], Any], waves: Waves) -> None:
@@ -120,17 +112,14 @@ async def _finished(cell: Cell, sample: Sample, prompter: Prompter, meter: Meter
     try:
         reference = cell.task.renderer.reference(sample)
         attempts = await _attempts(cell, sample, reference, prompter, meter)
-        return scored_line(cell, sample, reference, attempts)
+        return scored_line(cell.name, cell.task, sample, reference, attempts)
     except (DiskError, UsageError):
         raise
     except EvalHarnessError as error:
         sentence = str(error)
     except Exception as error:
         sentence = f"internal error: {type(error).__name__}: {error}"
-    return sample_line(
-        task=cell.name, sample=sample, reference=reference, attempts=(), scoreds=(), reduced={}, flags=("errored",),
-        error=sentence,
-    )  # fmt: skip
+    return errored_line(cell.name, sample, reference, sentence)
 
 
 async def _attempts(
@@ -157,26 +146,3 @@ async def _attempts(
     if cell.repeats == 1:
         return [await ask(0)]
     return await asyncio.gather(*(ask(repeat) for repeat in range(cell.repeats)))
-
-
-def scored_line(cell: Cell, sample: Sample, reference: Reference, attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """The journal line of a sample whose attempts are all there."""
-    task = cell.task
-    scoreds = [task.scorer.score(attempt, reference) for attempt in attempts]
-    raised = {flag for attempt, scored in zip(attempts, scoreds, strict=True)
-              for flag, up in flags(attempt, scored).items() if up}  # fmt: skip
-    if any(call.prompt.cut for attempt in attempts for call in attempt.calls):
-        raised.add("cut")
-    reduced: Mapping[str, Score] = _reduced(task.definition.reducer, scoreds)
-    return sample_line(task=cell.name, sample=sample, reference=reference, attempts=attempts, scoreds=scoreds,
-                       reduced=reduced, flags=sorted(raised))  # fmt: skip
-
-
-def _reduced(reducer: str, scoreds: Sequence[Scored]) -> Mapping[str, Score]:
-    return scoreds[0].scores if len(scoreds) == 1 and reducer == "mean" else reduce(reducer, scoreds)
-
-
-def headline(line: Mapping[str, Any]) -> float | None:
-    """The first metric's value in a journal line, for progress."""
-    return next(iter(line["scores"].values()), None) if not line.get("error") else None
-

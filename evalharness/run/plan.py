@@ -47,8 +47,11 @@ class Cell:
         return self.task.definition.repeats
 
 
-def plan(options: RunOptions) -> list[Cell]:
+def plan(options: RunOptions, tasks: Sequence[Task] = ()) -> list[Cell]:
     """The cells of a request, in order, their data loaded and everything checked that can be without a model.
+
+    Args:
+        tasks: loaded tasks to run as they are, in place of the names in the options.
 
     Raises:
         UsageError: an unknown name, or options that do not go together.
@@ -57,12 +60,14 @@ def plan(options: RunOptions) -> list[Cell]:
     """
     if options.limit is not None and options.sample is not None:
         raise UsageError("--limit and --sample exclude each other: take the first n, or n drawn by the seed.")
+    if tasks:
+        return [_cell(task, options) for task in tasks]
     # Every task is loaded before any data, so that a typing error costs nothing.
     wanted = expand(options.task, options.include)
-    return [_cell(task, settled) for task, settled in [_task(item, options) for item in wanted]]
+    return [_cell(task, settled) for task, settled in [task_of(item, options) for item in wanted]]
 
 
-def _task(item: Wanted, options: RunOptions) -> tuple[Task, RunOptions]:
+def task_of(item: Wanted, options: RunOptions) -> tuple[Task, RunOptions]:
     """The task with the user's changes; what a suite says holds where the user says nothing."""
     said = {key: value for key, value in item.options.items() if getattr(options, key) is None}
     options = options.model_copy(update=said)

@@ -30,7 +30,8 @@ HEADERS = """\
 {%- else %}
     {%- set system_message = '' %}
 {%- endif %}
-{{- '<|start_header_id|>system<|end_header_id|>\\n\\nToday: ' + strftime_now('%Y') + '\\n' + system_message + '<|eot|>' }}
+{{- '<|start_header_id|>system<|end_header_id|>\\n\\nToday: ' + strftime_now('%Y') + '\\n' }}
+{{- system_message + '<|eot|>' }}
 {%- if tools is not none %}
     {{- raise_exception('no tools were given') }}
 {%- endif %}
@@ -135,9 +136,7 @@ def test_the_refusal_of_a_template_is_one_sentence() -> None:
 @pytest.mark.parametrize(
     "template",
     [
-        "{{ messages.__class__ }}",
         "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-        "{{ raise_exception.__globals__ }}",
         "{{ messages.append(1) }}",
         "{{ messages | map(attribute='__class__') | list }}{{ ('%s' | format).__self__ }}",
         "{{ 'x' + 1 }}",
@@ -147,6 +146,12 @@ def test_the_refusal_of_a_template_is_one_sentence() -> None:
 def test_a_hostile_or_broken_template_ends_in_one_sentence(template: str) -> None:
     with pytest.raises(DataError, match=r"^the model's chat template refuses this conversation: [^\n]*\.$"):
         render_chat(text_tokenizer(chat_template=template), [QUESTION])
+
+
+@pytest.mark.parametrize("name", ["messages.__class__", "raise_exception.__globals__", "strftime_now.__code__"])
+def test_what_leads_to_python_renders_as_nothing(name: str) -> None:
+    """A chat template's unknown names are empty by convention, and so is what the sandbox hides."""
+    assert render_chat(text_tokenizer(chat_template=f"<{{{{ {name} }}}}>"), [QUESTION]) == "<>"
 
 
 def test_a_template_that_does_not_parse() -> None:

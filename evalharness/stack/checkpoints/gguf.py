@@ -86,6 +86,11 @@ class GGUFFile:
                 f"{path} is cut off: its header goes on after the {len(self._map):,} bytes that are there; "
                 "fetch the file again."
             ) from None
+        except KeyError as error:
+            raise CheckpointError(
+                f"{path} is damaged: its header has a value of the type {error}, which does not exist; "
+                "fetch the file again."
+            ) from None
         end = max((entry.begin + entry.size for entry in self.tensors.values()), default=0)
         if end > len(self._map):
             raise CheckpointError(
@@ -181,8 +186,6 @@ def _read_header(header: _Cursor, path: Path) -> tuple[Mapping[str, Any], Mappin
     for _ in range(values):
         key = header.string()
         (kind,) = header.unpack("I")
-        if kind != _STRING and kind != _ARRAY and kind not in _SCALARS:
-            raise CheckpointError(f"{path}: the metadata key '{key}' has the unknown type {kind}; the file is damaged.")
         metadata[key] = header.value(kind)
     lines = [_read_tensor_line(header, path) for _ in range(tensors)]
     alignment = metadata.get("general.alignment", 32)

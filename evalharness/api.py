@@ -1,0 +1,53 @@
+"""The Python entry points; `import evalharness` finds them without importing this module before its time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from evalharness.errors import UsageError
+from evalharness.options import parse_options
+from evalharness.records.folder import Run, read_run
+from evalharness.run.options import RunOptions
+from evalharness.run.runner import load_backend, run
+from evalharness.tasks.task import Task, load_task
+from evalharness.types import Backend
+
+__all__ = ["evaluate", "load_model", "load_task", "read_run"]
+
+
+def evaluate(task: str | Path | Task, model: str | Backend = "smollm2", **options: Any) -> Run:
+    """Measure one model on one task and return the run, with ``.record``, ``.results`` and ``.samples()``.
+
+    Args:
+        task: a task's name, a YAML file, or a loaded task.
+        model: what --model takes, or any object with the `Backend` protocol.
+        options: the keys of `RunOptions`, which are the options of `evalharness run`.
+
+    Raises:
+        EvalHarnessError: one sentence that says what is wrong and what would be right.
+
+    >>> evaluate("gsm8k", limit=20, data_dir="mirror").results.scores["exact_match"].value  # doctest: +SKIP
+    0.05
+    """
+    tasks: tuple[Task, ...] = ()
+    if isinstance(task, Task):
+        if changed := sorted(options.keys() & {"protocol", "method", "shots", "set", "repeats", "reducer"}):
+            raise UsageError(f"evaluate: {changed[0]} belongs to the task; give it to load_task.")
+        tasks, task = (task,), task.name
+    backends: tuple[Backend, ...] = ()
+    if isinstance(model, str):
+        options["model"] = (model,)
+    else:
+        backends = (model,)
+    request = parse_options(RunOptions, {"task": (str(task),), **options}, "evaluate")
+    return run(request, tasks=tasks, backends=backends)[0]
+
+
+def load_model(spec: str = "smollm2", **options: Any) -> Backend:
+    """The backend that --model SPEC would run: its `info` and `tokenizer` are at hand, its weights load when asked.
+
+    Args:
+        options: dtype, device, max_length, tokenizer, revision, batch_tokens, threads.
+    """
+    return load_backend(spec, parse_options(RunOptions, {"task": ("",), **options}, "load_model"))

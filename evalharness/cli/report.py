@@ -1,0 +1,124 @@
+"""What a run says: a first line, a block for each finished cell, a table where there are several; or JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from evalharness.records.folder import Run
+from evalharness.records.run import ResultsRecord, ScoreRecord
+from evalharness.run.options import DEFAULT_MODEL, RunOptions
+
+
+class Reporter:
+    """Prints as things happen. With JSON, standard output holds the JSON alone."""
+
+    def __init__(self, *, as_json: bool, quiet: bool) -> None:
+        self._json = as_json
+        self._quiet = quiet
+        self._runs: list[tuple[Run, ResultsRecord]] = []
+
+    def begin(self, options: RunOptions) -> None:
+        if not self._quiet and "model" not in options.model_fields_set:
+            typer.echo(f"no --model given: {DEFAULT_MODEL}, the embedded SmolLM2-135M-Instruct, is measured", err=True)
+
+    def finished(self, run: Run, results: ResultsRecord) -> None:
+        self._runs.append((run, results))
+        if not self._json:
+            for line in block(run, results):
+                typer.echo(line)
+
+    def end(self) -> None:
+        if self._json:
+            typer.echo(json.dumps([as_json(run, results) for run, results in self._runs], ensure_ascii=False, indent=1))
+        elif len(self._runs) > 1:
+            _table(self._runs)
+
+    def interrupted(self, sentence: str) -> None:
+        typer.echo(f"evalharness: {sentence}", err=True)
+
+    def estimates(self, estimates: list[dict[str, Any]]) -> None:
+        if self._json:
+            typer.echo(json.dumps(estimates, ensure_ascii=False, indent=1))
+            return
+        for facts in estimates:
+            more = " at least (later requests depend on answers)" if facts["open_ended"] else ""
+            typer.secho(f"{facts['task']} · {facts['protocol']} · {facts['model']}", bold=True)
+            typer.echo(f"  {facts['samples']} samples, {facts['requests']:,} requests{more}")
+            typer.echo(f"  {facts['prompt_tokens']:,} prompt tokens, {facts['distinct_tokens']:,} distinct; "
+                       f"up to {facts['max_generated_tokens']:,} generated")  # fmt: skip
+            if facts["seconds"] is not None:
+                typer.echo(f"  about {duration(facts['seconds'])} ({facts['measured_on']})")
+
+
+def block(run: Run, results: ResultsRecord) -> list[str]:
+    """The summary of one run: score, interval, n of N, what stands beside it, cost, place."""
+    record = run.record
+    lines = [typer.style(f"{record.task} · {record.protocol} · {record.model['name']}", bold=True)]
+    width = max(len(label) for label in results.scores)
+    for label, score in results.scores.items():
+        lines.append(f"  {label:<{width}}  {shown(score)}   {_n_of(score, results)}")
+    for name, table in results.groups.items():
+        label, score = next(iter(table.items()))
+        lines.append(f"    {name:<24} {label} {shown(score)}   n {score.n}")
+    lines.append("  " + "   ".join(f"{flag} {count}" for flag, count in results.counts.items()))
+    usage = results.usage
+    lines.append(
+        f"  {usage.get('requests', 0):,} requests   {usage.get('prompt_tokens', 0):,} prompt tokens "
+        f"({usage.get('distinct_tokens', 0):,} distinct)   {usage.get('generated_tokens', 0):,} generated   "
+        f"{duration(results.seconds)}"
+    )
+    if results.note:
+        lines.append(f"  note: {results.note}")
+    lines.append(f"  {run.path}")
+    return lines
+
+
+def shown(score: ScoreRecord) -> str:
+    """``0.413 [0.362, 0.466] (95 % Wilson)``."""
+    if score.value is None:
+        return "no sample scored"
+    if score.low is None or score.high is None:
+        return f"{score.value:.4g} (too few samples for an interval)"
+    interval = {"wilson": "Wilson", "t": "t"}[score.interval]
+    return f"{score.value:.4g} [{score.low:.4g}, {score.high:.4g}] (95 % {interval})"
+
+
+def _n_of(score: ScoreRecord, results: ResultsRecord) -> str:
+    return f"{score.n} of {results.of if results.of is not None else 'an unknown number of'} samples"
+
+
+def duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def as_json(run: Run, results: ResultsRecord) -> dict[str, Any]:
+    record = run.record
+    return {
+        "run": record.id,
+        "path": str(run.path),
+        "task": record.task,
+        "protocol": record.protocol,
+        "model": record.model["name"],
+        "state": record.state,
+        "hashes": record.hashes,
+        **results.model_dump(mode="json", exclude={"format", "run"}),
+    }
+
+
+def _table(runs: list[tuple[Run, ResultsRecord]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("task", "protocol", "model", "metric", "score", "n", box=None, pad_edge=False)
+    for run, results in runs:
+        label, score = next(iter(results.scores.items()))
+        record = run.record
+        table.add_row(record.task, record.protocol, record.model["name"], label, shown(score), str(score.n))
+    Console().print(table)

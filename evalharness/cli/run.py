@@ -1,0 +1,99 @@
+"""`evalharness run`: measure models on tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Measure one or more models on one or more tasks.")
+
+_ASK, _MODEL, _COMPUTE, _OUT = "What is asked", "The model", "Computing", "Output"
+
+
+@app.command()
+def run(
+    task: Annotated[list[str] | None, typer.Option(
+        "--task", "-t", help="Name, glob, suite or YAML file; mmlu/astronomy is one subset. Repeatable.",
+        rich_help_panel=_ASK)] = None,
+    model: Annotated[list[str] | None, typer.Option(
+        "--model", "-m", help="smollm2 (the embedded default), a checkpoint folder or GGUF file, or replay:FILE. "
+        "Repeatable.", rich_help_panel=_MODEL)] = None,
+    protocol: Annotated[str | None, typer.Option(help="One of the task's protocols.", rich_help_panel=_ASK)] = None,
+    shots: Annotated[int | None, typer.Option(help="Demonstrations before each question.", rich_help_panel=_ASK)] = None,
+    method: Annotated[str | None, typer.Option(
+        help="direct, few_shot, chain_of_thought, zero_shot_chain_of_thought, self_consistency, ...",
+        rich_help_panel=_ASK)] = None,
+    limit: Annotated[int | None, typer.Option(help="The first n samples.", rich_help_panel=_ASK)] = None,
+    sample: Annotated[int | None, typer.Option(
+        help="n samples drawn by the seed, stratified by subset.", rich_help_panel=_ASK)] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides every draw (0).", rich_help_panel=_ASK)] = None,
+    repeats: Annotated[int | None, typer.Option(help="How often each sample is elicited.", rich_help_panel=_ASK)] = None,
+    reducer: Annotated[str | None, typer.Option(
+        help="How repeats become one score: mean, majority, pass@k, pass^k.", rich_help_panel=_ASK)] = None,
+    settings: Annotated[list[str] | None, typer.Option(
+        "--set", help="A change to the definition: decode.temperature=0.7. Repeatable.", rich_help_panel=_ASK)] = None,
+    chat: Annotated[bool | None, typer.Option(
+        "--chat/--plain", help="Render prompts with the model's own chat template.", rich_help_panel=_ASK)] = None,
+    system_prompt: Annotated[str | None, typer.Option(help="Put before everything else.", rich_help_panel=_ASK)] = None,
+    include: Annotated[list[Path] | None, typer.Option(
+        help="A folder with task files of your own. Repeatable.", rich_help_panel=_ASK)] = None,
+    data_dir: Annotated[Path | None, typer.Option(
+        help="A mirror of data sets (docs/data.md), tried before the hub.", rich_help_panel=_ASK)] = None,
+    allow_demo: Annotated[bool | None, typer.Option(
+        "--allow-demo", help="Let a bundled sample stand in for a benchmark that no source has.",
+        rich_help_panel=_ASK)] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.", rich_help_panel=_MODEL)] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...", rich_help_panel=_MODEL)] = None,
+    max_length: Annotated[int | None, typer.Option(
+        help="Longest sequence of tokens, below the model's own limit.", rich_help_panel=_MODEL)] = None,
+    tokenizer: Annotated[str | None, typer.Option(
+        help="A tokenizer other than the model's own.", rich_help_panel=_MODEL)] = None,
+    revision: Annotated[str | None, typer.Option(help="Of a model on the hub.", rich_help_panel=_MODEL)] = None,
+    batch_tokens: Annotated[int | None, typer.Option(
+        help="Tokens that are computed together.", rich_help_panel=_COMPUTE)] = None,
+    threads: Annotated[int | None, typer.Option(help="Processor threads.", rich_help_panel=_COMPUTE)] = None,
+    time_limit: Annotated[float | None, typer.Option(
+        help="Seconds that one request may be in service.", rich_help_panel=_COMPUTE)] = None,
+    max_errors: Annotated[float | None, typer.Option(
+        help="Share of samples that may fail before the run does (0.1).", rich_help_panel=_COMPUTE)] = None,
+    resume: Annotated[bool | None, typer.Option(
+        "--resume/--no-resume", help="Go on with an unfinished run of the same settings (the default).",
+        rich_help_panel=_COMPUTE)] = None,
+    config: Annotated[Path | None, typer.Option(
+        help="A YAML file with any of these options; the command line wins.", rich_help_panel=_ASK)] = None,
+    from_run: Annotated[Path | None, typer.Option(
+        "--from", help="A run's folder: the same request again; the command line wins.", rich_help_panel=_ASK)] = None,
+    output: Annotated[Path | None, typer.Option(
+        help="The run's folder, in place of runs/<date>-<task>-<model>-<hash>.", rich_help_panel=_OUT)] = None,
+    dry_run: Annotated[bool, typer.Option(
+        "--dry-run", help="Count requests and tokens, estimate the time, run nothing.", rich_help_panel=_OUT)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.", rich_help_panel=_OUT)] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=_OUT)] = False,
+) -> None:  # fmt: skip
+    given = {
+        key: value
+        for key, value in locals().items()
+        if value is not None and key not in ("settings", "config", "from_run", "dry_run", "as_json", "quiet")
+    }
+    from evalharness.cli.report import Reporter
+    from evalharness.cli.request import request
+    from evalharness.run import runner
+    from evalharness.run.progress import choose
+
+    options = request(given, settings or [], config, from_run)
+    reporter = Reporter(as_json=as_json, quiet=quiet)
+    reporter.begin(options)
+    if dry_run:
+        from evalharness.run.dry_run import dry_run as estimate
+
+        reporter.estimates(estimate(options))
+        return
+    try:
+        runner.run(options, progress=choose(quiet=quiet), report=reporter.finished)
+    except runner.InterruptedRun as interruption:
+        reporter.interrupted(str(interruption))
+        raise typer.Exit(130) from None
+    reporter.end()
+

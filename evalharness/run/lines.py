@@ -1,0 +1,68 @@
+"""Journal lines: of a sample whose attempts are all there, of one that failed, and of an old line scored again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evalharness.records.encode import attempts_of, reference_of, sample_line
+from evalharness.scoring.apply import flags
+from evalharness.scoring.reducers import reduce
+from evalharness.tasks.task import Task
+from evalharness.types import Attempt, Reference, Sample
+
+
+def scored_line(
+    name: str, task: Task, sample: Sample, reference: Reference, attempts: Sequence[Attempt]
+) -> dict[str, Any]:
+    """Parse and score every attempt, reduce the repeats, and collect the flags of all of them."""
+    scoreds = [task.scorer.score(attempt, reference) for attempt in attempts]
+    raised = {
+        flag
+        for attempt, scored in zip(attempts, scoreds, strict=True)
+        for flag, up in flags(attempt, scored).items()
+        if up
+    }
+    if any(call.prompt.cut for attempt in attempts for call in attempt.calls):
+        raised.add("cut")
+    return sample_line(
+        task=name,
+        sample=sample,
+        reference=reference,
+        attempts=attempts,
+        scoreds=scoreds,
+        reduced=reduce(task.definition.reducer, scoreds),
+        flags=raised,
+    )
+
+
+def errored_line(name: str, sample: Sample, reference: Reference, sentence: str) -> dict[str, Any]:
+    """The line of a sample that failed: no scores, and why."""
+    return sample_line(
+        task=name,
+        sample=sample,
+        reference=reference,
+        attempts=(),
+        scoreds=(),
+        reduced={},
+        flags=("errored",),
+        error=sentence,
+    )
+
+
+def rescored_line(old: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """An old line with today's answers, scores and flags; what was asked and said stays as it was."""
+    if old.get("error"):
+        return dict(old)
+    sample = Sample(
+        id=old["id"], index=old["index"], row={}, content_hash=old["content_hash"], subset=old.get("subset")
+    )
+    new = scored_line(old["task"], task, sample, reference_of(old), attempts_of(old))
+    for ours, theirs in zip(new["repeats"], old["repeats"], strict=True):
+        ours["calls"] = theirs["calls"]
+    return new
+
+
+def headline(line: Mapping[str, Any]) -> float | None:
+    """The first metric's value in a journal line, for progress; None where the sample failed."""
+    return next(iter(line["scores"].values()), None)

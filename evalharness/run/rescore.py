@@ -1,0 +1,91 @@
+"""Today's parsers and metrics on an old run's journal: no model, no data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evalharness.errors import UsageError
+from evalharness.records.folder import Run
+from evalharness.records.journal import Journal
+from evalharness.records.run import ResultsRecord
+from evalharness.run.lines import rescored_line
+from evalharness.run.options import RunOptions
+from evalharness.run.plan import task_of
+from evalharness.run.runner import now
+from evalharness.run.summary import summarise
+from evalharness.tasks.protocol_hash import protocol_hash
+from evalharness.tasks.task import Task, Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A sample whose score or answer is another one today."""
+
+    id: str
+    before: Mapping[str, Any]
+    now: Mapping[str, Any]
+    answer_before: str | None
+    answer_now: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rescored:
+    """A re-scored run beside the one it was made from, which stays as it was."""
+
+    run: Run
+    results: ResultsRecord
+    before: ResultsRecord | None
+    changes: tuple[Change, ...]
+
+
+def rescore(run: Run, output: Path | None = None, include: tuple[Path, ...] = ()) -> Rescored:
+    """Score the journal of `run` again and write the result as a run of its own, ``<run>-rescored``.
+
+    Raises:
+        UsageError: the task is no longer there, or `output` exists.
+        DataError: the journal is damaged.
+    """
+    record = run.record
+    task = _task_today(run, include)
+    target = Run(output or run.path.with_name(f"{run.path.name}-rescored"))
+    if target.path.exists():
+        raise UsageError(f"{target.path} exists already; name another folder with --output.")
+    changes: list[Change] = []
+    hashes = {**record.hashes, "protocol": protocol_hash(task, chat=bool(record.options.get("chat")),
+                                                         system_prompt=record.options.get("system_prompt"))}  # fmt: skip
+    target.write(record.model_copy(update={
+        "id": target.path.name, "rescored_from": record.id, "created": now(), "finished": now(), "hashes": hashes,
+    }))  # fmt: skip
+
+    def lines() -> Iterator[dict[str, Any]]:
+        for old in run.samples():
+            new = rescored_line(old, task)
+            if new["scores"] != old["scores"] or new["answer"] != old["answer"]:
+                changes.append(Change(old["id"], old["scores"], new["scores"], old["answer"], new["answer"]))
+            yield new
+
+    with Journal(target.journal) as journal:
+        for line in lines():
+            journal.append(line)
+    before = run.results
+    results = summarise(record.task, task, target.samples(), run=target.path.name, of=record.of,
+                        usage=before.usage if before else {}, seconds=before.seconds if before else 0.0,
+                        demo=record.data[0]["kind"] == "demo")  # fmt: skip
+    target.write(results)
+    return Rescored(target, results, before, tuple(changes))
+
+
+def _task_today(run: Run, include: tuple[Path, ...]) -> Task:
+    """The run's task as its file says today, with the changes that the run was asked for."""
+    record = run.record
+    options = RunOptions.model_validate({**record.options, "include": include or record.options.get("include", ())})
+    options = options.model_copy(update={"protocol": record.protocol})
+    _, _, subset = record.task.partition("/")
+    name = record.definition["name"] + (f"/{subset}" if subset else "")
+    if not subset and Path(record.task_source).is_file():
+        name = record.task_source
+    task, _ = task_of(Wanted(name, {}), options)
+    return task

@@ -1,0 +1,264 @@
+"""Runs cells: models loaded once, folders opened or resumed, results computed and written."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evalharness import registry
+from evalharness.errors import FailedSamplesError, UsageError, nearest
+from evalharness.hashing import canonical_json, sha256_text
+from evalharness.records.environment import environment
+from evalharness.records.folder import Run, find_runs, read_run
+from evalharness.records.format import RUN
+from evalharness.records.journal import Journal
+from evalharness.records.run import ResultsRecord, RunRecord, State, differences
+from evalharness.run.accounting import Usage
+from evalharness.run.execute import execute, fits
+from evalharness.run.lines import headline
+from evalharness.run.options import RunOptions
+from evalharness.run.plan import Cell, plan, settings_of
+from evalharness.run.progress import Progress, Silent, showing
+from evalharness.run.summary import of_cell
+from evalharness.tasks.task import Task
+from evalharness.types import Backend
+
+RUNS = Path("runs")
+"""Where runs lie unless --output says otherwise."""
+
+Report = Callable[[Run, ResultsRecord], None]
+
+
+class InterruptedRun(KeyboardInterrupt):
+    """Ctrl-C during a run, with the sentence that says what is done and how to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A backend and what was typed for it."""
+
+    backend: Backend
+    spec: str
+
+
+def run(
+    options: RunOptions,
+    *,
+    tasks: Sequence[Task] = (),
+    backends: Sequence[Backend] = (),
+    progress: Progress | None = None,
+    report: Report | None = None,
+) -> list[Run]:
+    """Run every cell of a request and return the runs, in order.
+
+    Args:
+        tasks: tasks already loaded, in place of ``options.task``.
+        backends: models already at hand, in place of ``options.model``.
+        report: called with each run as it finishes.
+
+    Raises:
+        EvalHarnessError: see docs/errors.md; what was measured stays in the runs' folders.
+        InterruptedRun: Ctrl-C.
+    """
+    cells = plan(options, tasks)
+    specs = [] if backends else options.model
+    done: list[Run] = []
+    for model in [Model(backend, backend.info.name) for backend in backends] or specs:
+        if isinstance(model, str):
+            with closing(load_backend(model, options)) as backend:
+                done += _cells(cells, Model(backend, model), progress or Silent(), report, many=len(specs) > 1)
+        else:
+            done += _cells(cells, model, progress or Silent(), report, many=len(backends) > 1)
+    return done
+
+
+def _cells(cells: Sequence[Cell], model: Model, progress: Progress, report: Report | None, *, many: bool) -> list[Run]:
+    # Every cell is checked against the model before the first one runs.
+    for cell in cells:
+        fits(cell, model.backend)
+    done = []
+    for cell in cells:
+        run = _open(cell, model, several=many or len(cells) > 1)
+        results = _run_cell(cell, model, run, progress)
+        if report:
+            report(run, results)
+        done.append(run)
+    return done
+
+
+def load_backend(spec: str, options: RunOptions) -> Backend:
+    """The backend that a model's name means: ``smollm2``, a path, or ``KIND:WHAT``.
+
+    Raises:
+        UsageError: an unknown kind or an option that the backend does not have.
+        DataError, ServiceError: the model is damaged or not there.
+    """
+    kind, colon, what = spec.partition(":")
+    if not colon or (kind not in registry.names("backend") and ("/" in kind or Path(spec).exists())):
+        kind, what = "stack", spec
+    elif kind not in registry.names("backend"):
+        raise UsageError(f"--model {spec}: unknown backend '{kind}'; {nearest(kind, registry.names('backend'))}")
+    given = {
+        key: value
+        for key in ("dtype", "device", "max_length", "tokenizer", "revision", "batch_tokens", "threads")
+        if (value := getattr(options, key)) is not None
+    }
+    backend: Backend = registry.lookup("backend", kind)(what, **given)
+    return backend
+
+
+# --------------------------------------------------------------------------- one cell
+
+
+def _run_cell(cell: Cell, model: Model, run: Run, progress: Progress) -> ResultsRecord:
+    with Journal(run.journal) as journal:
+        finished = {sample for sample, failed in journal.done.items() if not failed}
+        waiting = [sample for sample in cell.samples if sample.id not in finished]
+        before = run.results.seconds if run.results else 0.0
+        began = time.perf_counter()
+        usage = Usage()
+        state: State = "failed"
+        try:
+            with showing(progress, cell.name, len(cell.samples), len(cell.samples) - len(waiting)):
+
+                def sink(line: Mapping[str, Any]) -> None:
+                    journal.append(line)
+                    progress.advance(headline(line))
+
+                if waiting:
+                    _warm(model.backend)
+                    began = time.perf_counter()
+                    asyncio.run(execute(cell, model.backend, waiting, sink, usage))
+            state = "finished"
+        except KeyboardInterrupt:
+            state = "interrupted"
+            raise InterruptedRun(_interrupted(cell, run)) from None
+        finally:
+            results = _summary(cell, run, usage, before + time.perf_counter() - began)
+            run.write(_ended(run, state))
+    errored = results.counts["errored"]
+    if errored > cell.options.max_errors * len(cell.samples):
+        run.write(_ended(run, "failed"))
+        raise FailedSamplesError(
+            f"{cell.name}: {errored} of {results.samples} samples failed, more than --max-errors "
+            f"{cell.options.max_errors:g} allows; each says why in {run.journal}."
+        )
+    return results
+
+
+def _warm(backend: Backend) -> None:
+    """Load the weights now, where a backend can: a damaged model is one error, not one for each sample."""
+    warm = getattr(backend, "warm", None)
+    if warm is not None:
+        warm()
+
+
+def _summary(cell: Cell, run: Run, usage: Usage, seconds: float) -> ResultsRecord:
+    """Write results.json; what earlier sessions of a resumed run used is added."""
+    before = run.results.usage if run.results else {}
+    counts = {key: count + before.get(key, 0) for key, count in usage.counts().items()}
+    results = of_cell(cell, run.samples(), run.record.id, counts, seconds)
+    run.write(results)
+    return results
+
+
+def _ended(run: Run, state: State) -> RunRecord:
+    return run.record.model_copy(update={"state": state, "finished": now()})
+
+
+def _interrupted(cell: Cell, run: Run) -> str:
+    done = sum(1 for line in run.samples() if not line.get("error"))
+    return (
+        f"interrupted: {done} of {len(cell.samples)} samples of {cell.name} are done and kept in {run.path}; "
+        "run the same command again to go on."
+    )
+
+
+# --------------------------------------------------------------------------- folders
+
+
+def _open(cell: Cell, model: Model, *, several: bool) -> Run:
+    """The folder of a new run, or of an unfinished one with the same settings.
+
+    Raises:
+        UsageError: --output names a run of other settings, or a folder of something else.
+    """
+    record = _record(cell, model)
+    suffix = f"{_slug(cell.name)}-{_slug(model.backend.info.name)}-{record.hashes['settings'][:8]}"
+    chosen = cell.options.output
+    if chosen is not None:
+        path = chosen / suffix if several else chosen
+        if (path / RUN).is_file():
+            return _resumed(read_run(path), record, cell.options)
+        if path.is_dir() and any(path.iterdir()):
+            raise UsageError(f"--output {path}: this folder holds other files; name a new or empty one.")
+    else:
+        earlier = [run for run in find_runs(RUNS) if run.path.name.endswith(suffix)] if cell.options.resume else []
+        for run in reversed(earlier):
+            if run.record.state != "finished" and run.record.settings == record.settings:
+                return run
+        path = _new(RUNS / f"{record.created[:10]}-{suffix}")
+    run = Run(path)
+    run.write(record.model_copy(update={"id": path.name}))
+    return run
+
+
+def _resumed(run: Run, record: RunRecord, options: RunOptions) -> Run:
+    if not options.resume:
+        raise UsageError(f"--output {run.path}: holds a run already; with --no-resume name another folder.")
+    if found := differences(run.record.settings, record.settings):
+        raise UsageError(
+            f"--output {run.path}: holds a run with other settings ({'; '.join(found[:5])}); name another folder, or ask "
+            "for the same settings to go on with it."
+        )
+    return run
+
+
+def _new(path: Path) -> Path:
+    """`path`, or the first of ``path-2``, ``path-3``, ... that does not exist."""
+    candidate, number = path, 1
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate
+
+
+def _record(cell: Cell, model: Model) -> RunRecord:
+    info, tokenizer = model.backend.info, model.backend.tokenizer
+    facts = {**asdict(info), "accepts": sorted(info.accepts), "verbs": sorted(info.verbs),
+             "details": dict(info.details), "tokenizer": tokenizer.fingerprint if tokenizer else None}  # fmt: skip
+    settings = settings_of(cell, facts)
+    return RunRecord(
+        id="",
+        state="running",
+        created=now(),
+        task=cell.name,
+        protocol=cell.task.protocol,
+        definition=cell.task.definition.model_dump(mode="json", exclude_defaults=True, exclude={"examples", "protocols"}),
+        task_source=str(cell.task.path),
+        model=facts,
+        model_spec=model.spec,
+        options=cell.options.model_dump(mode="json", exclude_defaults=True),
+        settings=settings,
+        hashes={**cell.hashes, "settings": sha256_text(canonical_json(settings))},
+        samples=len(cell.samples),
+        of=cell.of,
+        data=[asdict(source) for source in cell.sources],
+        environment=environment(),
+    )
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")
+
+
+def now() -> str:
+    """The time, ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,72 @@
+"""The filters that task files may use."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalharness.prompting.text_filters import (
+    after,
+    before,
+    letter,
+    position_of,
+    wikihow_clean,
+    wikitext_detokenize,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a #### b #### c ", "c"), ("no mark ", "no mark"), ("####", ""), ("", "")]
+)
+def test_after_takes_what_follows_the_last_mark(text: str, expected: str) -> None:
+    assert after(text, "####") == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [(" a # b # c", "a"), ("no mark ", "no mark"), ("#", "")])
+def test_before_takes_what_precedes_the_first_mark(text: str, expected: str) -> None:
+    assert before(text, "#") == expected
+
+
+def test_letters() -> None:
+    assert [letter(position) for position in range(5)] == ["A", "B", "C", "D", "E"]
+
+
+def test_position_of() -> None:
+    assert position_of(["1", "2", "3"], "3") == 2
+    with pytest.raises(ValueError, match="not in list"):
+        position_of(["1"], "2")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[header] Bake [title] Heat [step] it.", " Bake. Heat it."),
+        ("a    b", "a  b"),
+        ("a [b [c] d] e", "a  d] e"),
+        (" x ", "x"),
+    ],
+)
+def test_wikihow_clean(text: str, expected: str) -> None:
+    assert wikihow_clean(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1 @,@ 902 @.@ 5 well @-@ known", "1,902.5 well-known"),
+        ('a " quoted " word ( in brackets ) , here .', 'a "quoted" word (in brackets), here .'),
+        (" = = Heron = = \n", " == Heron ==\n"),
+        ("the boys ' club 's", "the boys' club's"),
+        ("", ""),
+    ],
+)
+def test_wikitext_detokenize(text: str, expected: str) -> None:
+    assert wikitext_detokenize(text) == expected
+
+
+@given(st.text("ab c", max_size=30))
+def test_plain_words_are_left_alone(text: str) -> None:
+    """But for a double space, which HellaSwag's clean-up shrinks."""
+    assert wikitext_detokenize(text) == text
+    assert wikihow_clean(text) == text.strip().replace("  ", " ")

@@ -1,0 +1,248 @@
+"""The plain engine on a tiny random model: right answers, whatever the batch and whoever comes and goes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evalharness.stack.engine import scoring
+from evalharness.stack.engine.cache import LineAttention, Segment, bytes_per_token
+from evalharness.stack.engine.plain import PlainEngine
+from evalharness.stack.engine.requests import GenerateJob, Sampling, ScoreJob
+
+VOCABULARY = 96
+
+
+class Waiting:
+    """A listener that keeps what it is told, in one common diary."""
+
+    def __init__(self, diary: list | None = None) -> None:
+        self.cancelled = False
+        self.begun = 0
+        self.result = None
+        self.diary = [] if diary is None else diary
+
+    def begin(self) -> None:
+        self.begun += 1
+
+    def done(self, result) -> None:
+        assert self.result is None
+        self.result = result
+        self.diary.append(self)
+
+    def failed(self, error) -> None:
+        raise error
+
+
+def decode(ids) -> str:
+    """A letter for each token."""
+    return "".join(chr(32 + id) for id in ids)
+
+
+def serve(model, jobs, **options) -> list:
+    pending = [list(jobs)]
+    PlainEngine(model, decode, **options).run(lambda: pending.pop() if pending else [])
+    return [job.listener.result for job in jobs]
+
+
+def score(ids, start, diary=None) -> ScoreJob:
+    return ScoreJob(ids=tuple(ids), start=start, listener=Waiting(diary))
+
+
+def generate(ids, max_tokens=12, diary=None, **options) -> GenerateJob:
+    return GenerateJob(ids=tuple(ids), max_tokens=max_tokens, listener=Waiting(diary), **options)
+
+
+def full_log_probabilities(model, ids):
+    line = LineAttention([Segment(len(ids))])
+    with torch.inference_mode():
+        tensor = torch.tensor(ids)
+        return model.logits(model(tensor, line.positions(tensor.device), line)).log_softmax(-1)
+
+
+ids_of = st.lists(st.integers(0, VOCABULARY - 1), min_size=2, max_size=40)
+score_jobs = st.lists(ids_of.flatmap(lambda ids: st.tuples(st.just(ids), st.integers(1, len(ids)))), max_size=12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(asked=score_jobs, batch_tokens=st.integers(1, 120), rows_at_once=st.sampled_from([1, 7, 1000]))
+def test_scores_equal_a_pass_of_each_sequence_alone(tiny_model, asked, batch_tokens, rows_at_once):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "LOGITS_AT_ONCE", rows_at_once * VOCABULARY)
+        results = serve(tiny_model, [score(ids, start) for ids, start in asked], batch_tokens=batch_tokens)
+    for (ids, start), result in zip(asked, results, strict=True):
+        expected = full_log_probabilities(tiny_model, ids)[start - 1 : -1]
+        targets = torch.tensor(ids[start:], dtype=torch.long)
+        torch.testing.assert_close(
+            torch.tensor(result.log_likelihoods), expected.gather(1, targets[:, None])[:, 0], atol=1e-4, rtol=0
+        )
+        assert result.greedy == tuple((expected.argmax(-1) == targets).tolist())
+
+
+def test_continuations_of_one_token_share_one_row(tiny_model):
+    fed = []
+    original = tiny_model.forward
+
+    def counting(ids_T, positions_T, context):
+        fed.append(len(ids_T))
+        return original(ids_T, positions_T, context)
+
+    question = [5, 9, 2, 7, 30]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiny_model, "forward", counting)
+        results = serve(tiny_model, [score([*question, letter], 5) for letter in (1, 2, 3, 4)])
+    assert fed == [5]
+    expected = full_log_probabilities(tiny_model, question)[-1]
+    for letter, result in zip((1, 2, 3, 4), results, strict=True):
+        assert result.log_likelihoods == pytest.approx([expected[letter].item()], abs=1e-4)
+
+
+def test_results_come_in_order_of_arrival_and_before_the_whole_is_done(tiny_model):
+    diary: list = []
+    jobs = [score([1, *range(length), 3], 1, diary) for length in (30, 3, 20, 5, 40, 4)]
+    begun_at_first = []
+
+    class First(Waiting):
+        def done(self, result) -> None:
+            super().done(result)
+            begun_at_first.append([job.listener.begun for job in jobs])
+
+    jobs[0] = dataclasses.replace(jobs[0], listener=First(diary))
+    serve(tiny_model, jobs, batch_tokens=40)
+    assert diary == [job.listener for job in jobs]
+    assert begun_at_first == [[1, 1, 0, 0, 0, 0]]
+    assert all(job.listener.begun == 1 for job in jobs)
+
+
+# --------------------------------------------------------------------------- generation
+
+
+def greedy(model, ids, count):
+    """Greedy decoding by whole passes."""
+    ids = list(ids)
+    for _ in range(count):
+        ids.append(int(full_log_probabilities(model, ids)[-1].argmax()))
+    return tuple(ids[-count:])
+
+
+def test_greedy_equals_whole_passes(tiny_model):
+    prompts = [[3, 4, 5], list(range(1, 30)), [7]]
+    results = serve(tiny_model, [generate(prompt, 25) for prompt in prompts])
+    for prompt, (text,) in zip(prompts, results, strict=True):
+        assert text.ids == greedy(tiny_model, prompt, 25)
+        assert (text.text, text.finish_reason, text.stop) == (decode(text.ids), "length", None)
+
+
+generate_jobs = st.lists(
+    st.tuples(
+        st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=30),
+        st.integers(1, 20),
+        st.sampled_from([Sampling(), Sampling(temperature=0.9, seed=4), Sampling(temperature=1.5, top_p=0.9, top_k=20)]),
+        st.integers(1, 3),
+    ),
+    min_size=1,
+    max_size=7,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    asked=generate_jobs,
+    batch_tokens=st.sampled_from([1, 16, 1024]),
+    max_texts=st.integers(1, 8),
+    kv_tokens=st.sampled_from([1, 60, 100_000]),
+    scores=st.integers(0, 3),
+)
+def test_a_text_depends_on_its_own_request_only(tiny_model, asked, batch_tokens, max_texts, kv_tokens, scores):
+    alone = [serve(tiny_model, [generate(ids, most, sampling=s, n=n)])[0] for ids, most, s, n in asked]
+    others = [score(range(2, 30 + number), 4) for number in range(scores)]
+    together = serve(
+        tiny_model,
+        [*others, *(generate(ids, most, sampling=s, n=n) for ids, most, s, n in asked)],
+        batch_tokens=batch_tokens,
+        max_texts=max_texts,
+        kv_bytes=kv_tokens * bytes_per_token(tiny_model.config, tiny_model.dtype),
+    )[scores:]
+    assert together == alone
+
+
+def test_samples_of_one_request_differ_and_a_seed_repeats_them(tiny_model):
+    sampling = Sampling(temperature=1.0, seed=1)
+    (three,), (again,) = (serve(tiny_model, [generate([1, 2], sampling=sampling, n=3)]) for _ in range(2))
+    (one,) = serve(tiny_model, [generate([1, 2], sampling=sampling)])
+    assert len({text.ids for text in three}) == 3
+    assert three == again
+    assert one == three[:1]
+
+
+def test_stop_strings_eos_and_length(tiny_model):
+    ids = greedy(tiny_model, [3, 4, 5], 12)
+    text = decode(ids)
+    stop = next(text[at : at + 3] for at in range(4, 9) if text.find(text[at : at + 3]) == at)
+    (stopped,) = serve(tiny_model, [generate([3, 4, 5], stop=("never", stop))])[0]
+    assert stopped.text == text[: text.index(stop)]
+    assert (stopped.finish_reason, stopped.stop) == ("stop", stop)
+    assert len(stopped.ids) == text.index(stop) + 3
+
+    (ended,) = serve(tiny_model, [generate([3, 4, 5], eos_ids=frozenset({ids[6]}))])[0]
+    until = ids[: ids.index(ids[6]) + 1]
+    assert (ended.ids, ended.text, ended.finish_reason) == (until, decode(until[:-1]), "eos")
+
+    (cut,) = serve(tiny_model, [generate(range(1, 21), max_tokens=50)], max_length=24)[0]
+    assert (len(cut.ids), cut.finish_reason) == (4, "length")
+
+
+def test_tokens_are_told_as_they_come(tiny_model):
+    told: dict[int, list[int]] = {0: [], 1: []}
+    job = generate([1], sampling=Sampling(temperature=1.0), n=2, on_tokens=lambda n, ids: told[n].extend(ids))
+    (texts,) = serve(tiny_model, [job])
+    assert [tuple(told[0]), tuple(told[1])] == [text.ids for text in texts]
+
+
+# --------------------------------------------------------------------------- coming and going
+
+
+def test_jobs_join_while_others_run_and_cancelled_ones_leave(tiny_model):
+    diary: list = []
+    long, leaving, unstarted = generate([1, 2], 30, diary), generate([3], 30, diary), generate([8], 30, diary)
+    late, late_score = generate([4, 5], 3, diary), score([1, 2, 3], 1, diary)
+    steps = 0
+
+    def arrivals():
+        nonlocal steps
+        steps += 1
+        if steps == 1:
+            return [long, leaving]
+        if steps == 5:
+            leaving.listener.cancelled = unstarted.listener.cancelled = True
+            return [late, late_score, unstarted]
+        return []
+
+    PlainEngine(tiny_model, decode).run(arrivals)
+    assert diary == [late_score.listener, late.listener, long.listener]
+    assert leaving.listener.result is None
+    assert (leaving.listener.begun, unstarted.listener.begun) == (1, 0)
+    assert steps == 31
+    assert long.listener.result[0].ids == greedy(tiny_model, [1, 2], 30)
+
+
+def test_an_error_leaves_the_engine_usable(tiny_model):
+    def broken(number, ids):
+        raise OSError("the pipe is closed")
+
+    engine = PlainEngine(tiny_model, decode)
+    pending = [[generate([1], on_tokens=broken), score([1, 2], 1)]]
+    with pytest.raises(OSError, match="pipe"):
+        engine.run(lambda: pending.pop() if pending else [])
+    job = generate([3, 4, 5])
+    pending = [[job]]
+    engine.run(lambda: pending.pop() if pending else [])
+    assert job.listener.result[0].ids == greedy(tiny_model, [3, 4, 5], 12)
+
+
+def test_no_token_to_score_is_no_work(tiny_model):
+    assert serve(tiny_model, [score([5], 1)])[0].log_likelihoods == ()
