@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evalharness.errors import DataError, nearest
 
-
 T = TypeVar("T", bound=BaseModel)
 
 

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Write a model as a Hugging Face folder with a right tokenizer.json.")
+HELP = "Write a model as a Hugging Face folder with a right tokenizer.json."
+
+app = typer.Typer(help=HELP)
 
 
-@app.command()
+@app.command(help=HELP)
 def convert(
     source: Annotated[str, typer.Argument(help="smollm2, a GGUF file, or a checkpoint folder.")],
     target: Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")],

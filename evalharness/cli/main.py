@@ -7,7 +7,6 @@ import sys
 from importlib import import_module
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -24,18 +23,18 @@ EX_INTERRUPTED = 130
 class _LazyGroup(TyperGroup):
     """Imports a command's module only when that command is wanted, or listed."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"evalharness.cli.{cmd_name}")
-        command: click.Command = typer.main.get_command(module.app)
+        command = typer.main.get_command(module.app)
         command.name = cmd_name
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         from evalharness.errors import UsageError, nearest
 
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
@@ -80,11 +79,11 @@ def _guarded(arguments: list[str], debug: bool) -> int:
         return result if isinstance(result, int) else 0
     except EvalHarnessError as error:
         return _say(str(error), error.exit_code, debug)
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         return error.exit_code
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted.", EX_INTERRUPTED, debug=False)
-    except click.ClickException as error:
+    except typer.TyperException as error:
         from evalharness.cli.spellings import explained
 
         return _say(explained(error), EX_USAGE, debug)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from evalharness.records.folder import Run
 from evalharness.records.run import ResultsRecord, ScoreRecord
 from evalharness.run.options import DEFAULT_MODEL, RunOptions
+
+if TYPE_CHECKING:
+    from evalharness.run.dry_run import Estimate
 
 
 class Reporter:
@@ -39,18 +44,18 @@ class Reporter:
     def interrupted(self, sentence: str) -> None:
         typer.echo(f"evalharness: {sentence}", err=True)
 
-    def estimates(self, estimates: list[dict[str, Any]]) -> None:
+    def estimates(self, estimates: Sequence[Estimate]) -> None:
         if self._json:
-            typer.echo(json.dumps(estimates, ensure_ascii=False, indent=1))
+            typer.echo(json.dumps([asdict(estimate) for estimate in estimates], ensure_ascii=False, indent=1))
             return
-        for facts in estimates:
-            more = " at least (later requests depend on answers)" if facts["open_ended"] else ""
-            typer.secho(f"{facts['task']} · {facts['protocol']} · {facts['model']}", bold=True)
-            typer.echo(f"  {facts['samples']} samples, {facts['requests']:,} requests{more}")
-            typer.echo(f"  {facts['prompt_tokens']:,} prompt tokens, {facts['distinct_tokens']:,} distinct; "
-                       f"up to {facts['max_generated_tokens']:,} generated")  # fmt: skip
-            if facts["seconds"] is not None:
-                typer.echo(f"  about {duration(facts['seconds'])} ({facts['measured_on']})")
+        for found in estimates:
+            more = " at least (later requests depend on answers)" if found.open_ended else ""
+            typer.secho(f"{found.task} · {found.protocol} · {found.model}", bold=True)
+            typer.echo(f"  {found.samples} samples, {found.requests:,} requests{more}")
+            typer.echo(f"  {found.prompt_tokens:,} prompt tokens ({found.distinct_tokens:,} distinct), "
+                       f"at most {found.max_generated_tokens:,} generated")  # fmt: skip
+            if found.seconds is not None:
+                typer.echo(f"  about {duration(found.seconds)} ({found.measured_on})")
 
 
 def block(run: Run, results: ResultsRecord) -> list[str]:

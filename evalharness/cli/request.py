@@ -65,4 +65,3 @@ def _sentence(error: ValidationError) -> str:
     option = "--" + str(fault["loc"][0]).replace("_", "-")
     message = str(fault["msg"])
     return f"{option} {fault['input']}: {message[0].lower()}{message[1:]}."
-

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Score a run's journal again with today's parsers and metrics; no model, no data.")
+HELP = "Score a run's journal again with today's parsers and metrics; no model, no data."
+
+app = typer.Typer(help=HELP)
 
 SHOWN = 20
 
 
-@app.command()
+@app.command(help=HELP)
 def rescore(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     output: Annotated[Path | None, typer.Option(help="The new run's folder, in place of RUN-rescored.")] = None,

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Measure one or more models on one or more tasks.")
+HELP = "Measure one or more models on one or more tasks."
+
+app = typer.Typer(help=HELP)
 
 _ASK, _MODEL, _COMPUTE, _OUT = "What is asked", "The model", "Computing", "Output"
 
 
-@app.command()
+@app.command(help=HELP)
 def run(
     task: Annotated[list[str] | None, typer.Option(
         "--task", "-t", help="Name, glob, suite or YAML file; mmlu/astronomy is one subset. Repeatable.",
@@ -96,4 +98,3 @@ def run(
         reporter.interrupted(str(interruption))
         raise typer.Exit(130) from None
     reporter.end()
-

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="List the runs: task, model, score, state.")
+HELP = "List the runs: task, model, score, state."
+
+app = typer.Typer(help=HELP)
 
 
-@app.command()
+@app.command(help=HELP)
 def runs(
     folder: Annotated[Path, typer.Argument(help="Where to look.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import click
+from typing import Any
+
+import typer
 
 from evalharness.errors import nearest
 
@@ -28,23 +30,22 @@ _LM_EVAL = {
 LM_EVAL_MODELS = ("hf", "vllm", "local-completions", "local-chat-completions", "openai-completions", "gguf")
 
 
-def explained(error: click.ClickException) -> str:
+def explained(error: typer.TyperException) -> str:
     """The sentence for a command line that does not parse."""
-    if isinstance(error, click.NoSuchOption):
-        option = error.option_name
-        for name in (option, option.replace("-", "_").replace("__", "--", 1)):
-            if name in _LM_EVAL:
-                return f"{option} is lm-eval's spelling; here it is {_LM_EVAL[name]}."
-        known = [name for parameter in (error.ctx.command.params if error.ctx else []) for name in parameter.opts]
+    context: Any = getattr(error, "ctx", None)
+    option: str | None = getattr(error, "option_name", None)
+    if option is not None and type(error).__name__ == "NoSuchOption":
+        ours = _LM_EVAL.get("--" + option.lstrip("-").replace("-", "_"))
+        if ours:
+            return f"{option} is lm-eval's spelling; here it is {ours}."
+        known = [name for parameter in (context.command.params if context else []) for name in parameter.opts]
         return f"unknown option {option}; {nearest(option, known)}"
-    message = error.format_message().rstrip(".")
-    command = f" (evalharness {error.ctx.info_name} --help shows every option)" if _context(error) else ""
-    return f"{message}{command}."
-
-
-def _context(error: click.ClickException) -> bool:
-    context = getattr(error, "ctx", None)
-    return context is not None and context.parent is not None
+    more = (
+        ""
+        if context is None or context.parent is None
+        else f" (evalharness {context.info_name} --help shows every option)"
+    )
+    return f"{error.format_message().rstrip('.')}{more}."
 
 
 def lm_eval_model(spec: str) -> str | None:

@@ -100,9 +100,7 @@ class Ask:
         """The prompt, what the model said to it, and a further turn."""
         return self.prompter.extended(prompt, said, then, reserve=self.sampling.max_tokens)
 
-    async def generate(
-        self, prompt: Prompt, *, n: int = 1, sampling: Sampling | None = None
-    ) -> tuple[Completion, ...]:
+    async def generate(self, prompt: Prompt, *, n: int = 1, sampling: Sampling | None = None) -> tuple[Completion, ...]:
         """`n` completions of a prompt; the seed belongs to (seed, task, sample, repeat, call) and nothing else."""
         origin = self._origin()
         sampling = replace(sampling or self.sampling, seed=self._request_seed(origin))
@@ -120,7 +118,11 @@ class Ask:
             cut = max(cut, surplus)
             requests.append(
                 ScoreRequest(
-                    origin=self._origin(), context=context, continuation=self.prompter.delimited(text), ids=ids, start=start
+                    origin=self._origin(),
+                    context=context,
+                    continuation=self.prompter.delimited(text),
+                    ids=ids,
+                    start=start,
                 )
             )
         likelihoods = await self._scored(requests)
@@ -155,9 +157,7 @@ class Ask:
     def _origin(self) -> Origin:
         call = self._asked
         self._asked += 1
-        return Origin(
-            task=self.task, sample_id=self.sample.id, index=self.sample.index, repeat=self.repeat, call=call
-        )
+        return Origin(task=self.task, sample_id=self.sample.id, index=self.sample.index, repeat=self.repeat, call=call)
 
     def _request_seed(self, origin: Origin) -> int:
         key = f"{self.seed}\n{origin.task}\n{origin.sample_id}\n{origin.repeat}\n{origin.call}"

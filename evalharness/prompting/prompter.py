@@ -119,7 +119,7 @@ class Renderer:
             else:
                 choices = _strings(self._choices(values), self._choices.where)
             target = self._gold(values)
-            if not isinstance(target, int) or not 0 <= target < len(choices):
+            if type(target) is not int or not 0 <= target < len(choices):
                 raise DataError(f"{self._gold.where}: sample {sample.id} has the gold position {target!r}, but its "
                                 f"{len(choices)} choices are counted from 0 to {len(choices) - 1}.")  # fmt: skip
         elif self._continuation:

@@ -69,7 +69,7 @@ def sample_line(
         completion.text for attempt in attempts for call in attempt.calls for completion in call.completions
     ]
     line["log_likelihoods"] = [likelihood.total for likelihood in first]
-    line["greedy"] = [likelihood.is_greedy for likelihood in first]
+    line["greedy"] = [likelihood.is_greedy if likelihood.greedy else None for likelihood in first]
     line["answer"] = _answer(scoreds)
     line["scores"] = {label: score.value for label, score in reduced.items()}
     if weights := {label: score.weight for label, score in reduced.items() if score.weight != 1}:

@@ -76,7 +76,9 @@ def _git(folder: Path) -> dict[str, Any] | None:
     """Commit of the checkout that the package is run from, and whether files differ from it; None elsewhere."""
 
     def git(*arguments: str) -> str:
-        run = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=True)
+        run = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=True
+        )
         return run.stdout.strip()
 
     try:

@@ -41,14 +41,14 @@ class Journal:
             raise
 
     def _mend(self) -> None:
-        end = 0
+        self._end = 0
         for end, line in _lines(self.path):
             self.done[_id(line, self.path)] = bool(line.get("error"))
-        self._end = end
-        if self._file.tell() > end:
+            self._end = end
+        if self._file.tell() > self._end:
             self.torn = True
             try:
-                self._file.truncate(end)
+                self._file.truncate(self._end)
             except OSError as error:
                 raise DiskError(f"{self.path}: its torn last line cannot be cut off ({_reason(error)}).") from error
 

@@ -52,7 +52,8 @@ def parse(raw: bytes) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         return None
     if b'"NaN"' in raw or b'Infinity"' in raw:
-        value = _restored(value, numeric=False)
+        restored: dict[str, Any] = _restored(value, numeric=False)
+        return restored
     return value
 
 

@@ -21,6 +21,8 @@ class Usage:
     requests: int = 0
     prompt_tokens: int = 0
     generated_tokens: int = 0
+    longest: int = 0
+    """Tokens of the longest completion."""
     _sequences: set[bytes] = field(default_factory=set)
 
     def asked(self, request: Request) -> None:
@@ -32,7 +34,9 @@ class Usage:
 
     def answered(self, result: Result) -> None:
         if isinstance(result, Completions):
-            self.generated_tokens += sum(len(completion.ids) for completion in result.completions)
+            lengths = [len(completion.ids) for completion in result.completions]
+            self.generated_tokens += sum(lengths)
+            self.longest = max(self.longest, *lengths)
 
     @property
     def distinct_tokens(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from evalharness.backends.batching import Waves
@@ -72,7 +72,7 @@ async def execute(cell: Cell, backend: Backend, samples: Sequence[Sample], sink:
         await _admit(samples, lambda sample: one(sample, meter), waves)
 
 
-async def _admit(samples: Sequence[Sample], one: Callable[[Sample], Any], waves: Waves) -> None:
+async def _admit(samples: Sequence[Sample], one: Callable[[Sample], Coroutine[Any, Any, None]], waves: Waves) -> None:
     """Start samples in task order while there is room; the first one that raises ends all."""
     running: set[asyncio.Task[None]] = set()
     ended = asyncio.Event()
@@ -128,7 +128,7 @@ async def _attempts(
     task = cell.task
     demonstrations = cell.demonstrations(sample)
 
-    def ask(repeat: int) -> Any:
+    def ask(repeat: int) -> Awaitable[Attempt]:
         window = Ask(
             task=cell.name,
             sample=sample,

@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import Field
 
 from evalharness.options import Options
-from evalharness.tasks.task import DEFAULT
 
 DEFAULT_MODEL = "smollm2"
 

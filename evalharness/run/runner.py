@@ -241,7 +241,9 @@ def _record(cell: Cell, model: Model) -> RunRecord:
         created=now(),
         task=cell.name,
         protocol=cell.task.protocol,
-        definition=cell.task.definition.model_dump(mode="json", exclude_defaults=True, exclude={"examples", "protocols"}),
+        definition=cell.task.definition.model_dump(
+            mode="json", exclude_defaults=True, exclude={"examples", "protocols"}
+        ),
         task_source=str(cell.task.path),
         model=facts,
         model_spec=model.spec,

@@ -90,6 +90,8 @@ def _records(task: Task, table: _Table) -> dict[str, ScoreRecord]:
     return {metric.name: table[metric.name].record(metric) for metric in task.metrics}
 
 
-def of_cell(cell: Cell, lines: Iterable[Mapping[str, Any]], run: str, usage: Mapping[str, int], seconds: float) -> ResultsRecord:
+def of_cell(
+    cell: Cell, lines: Iterable[Mapping[str, Any]], run: str, usage: Mapping[str, int], seconds: float
+) -> ResultsRecord:
     """`summarise` for a cell that has just run."""
     return summarise(cell.name, cell.task, lines, run=run, of=cell.of, usage=usage, seconds=seconds, demo=cell.demo)

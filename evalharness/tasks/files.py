@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +42,19 @@ def _loader() -> Any:
         pass
 
     def mapping(loader: Any, node: Any) -> dict[Any, Any]:
-        loader.flatten_mapping(node)
-        seen: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            # What "<<" brings in may be given again: that is how it is overridden.
             key = loader.construct_object(key_node, deep=True)
+            if key_node.tag == "tag:yaml.org,2002:merge" or not isinstance(key, Hashable):
+                continue
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key '{key}' is given twice", key_node.start_mark
                 )
-            seen[key] = loader.construct_object(value_node, deep=True)
-        return seen
+            seen.add(key)
+        loader.flatten_mapping(node)
+        return dict(loader.construct_mapping(node, deep=True))
 
     Loader.add_constructor("tag:yaml.org,2002:map", mapping)
     return Loader
@@ -86,9 +89,10 @@ def setting(assignment: str) -> dict[str, Any]:
         value = yaml.safe_load(text) if text else ""
     except yaml.YAMLError:
         value = text
-    for part in reversed(parts):
-        value = {part: value}
-    return dict(value)
+    nested: dict[str, Any] = {parts[-1]: value}
+    for part in reversed(parts[:-1]):
+        nested = {part: nested}
+    return nested
 
 
 def find(pattern: str, include: Iterable[Path] = ()) -> list[tuple[str, Path]]:

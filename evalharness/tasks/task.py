@@ -97,7 +97,9 @@ class Task:
             return list(groups[self.subset])
         if self.subset in every:
             return [self.subset]
-        raise UsageError(f"{self.definition.name} has no subset '{self.subset}'; {nearest(self.subset, [*groups, *every])}")
+        raise UsageError(
+            f"{self.definition.name} has no subset '{self.subset}'; {nearest(self.subset, [*groups, *every])}"
+        )
 
     def group_of(self, subset: str) -> str:
         return next(group for group, members in self.definition.data.subsets.items() if subset in members)

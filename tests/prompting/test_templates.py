@@ -54,7 +54,7 @@ def test_a_missing_column_names_the_nearest(make: type[Template] | type[Expressi
 
 
 def test_a_missing_attribute_names_the_columns() -> None:
-    with pytest.raises(DataError, match="here: .*no attribute 'txt'.*the row has answer, choices, nested, question"):
+    with pytest.raises(DataError, match=r"here: .*no attribute 'txt'.*the row has answer, choices, nested, question"):
         Template("{{ nested.txt }}", "here")(ROW)
 
 
@@ -77,7 +77,7 @@ def test_the_text_of_a_row_is_never_a_template() -> None:
 
 @pytest.mark.parametrize("source", ["{{ question", "{{ question | nofilter }}", "{% for %}"])
 def test_a_template_that_does_not_parse(source: str) -> None:
-    with pytest.raises(DataError, match="here: the template .* does not parse"):
+    with pytest.raises(DataError, match=r"here: the template .* does not parse"):
         Template(source, "here")
 
 

@@ -43,7 +43,7 @@ def test_position_of() -> None:
     [
         ("[header] Bake [title] Heat [step] it.", " Bake. Heat it."),
         ("a    b", "a  b"),
-        ("a [b [c] d] e", "a  d] e"),
+        ("a [b [c] d] e", "a d] e"),
         (" x ", "x"),
     ],
 )
@@ -57,7 +57,8 @@ def test_wikihow_clean(text: str, expected: str) -> None:
         ("1 @,@ 902 @.@ 5 well @-@ known", "1,902.5 well-known"),
         ('a " quoted " word ( in brackets ) , here .', 'a "quoted" word (in brackets), here .'),
         (" = = Heron = = \n", " == Heron ==\n"),
-        ("the boys ' club 's", "the boys' club's"),
+        ("the bird 's wing", "the bird's wing"),
+        ("the boys ' club 's", "the boys'club's"),  # the published rule takes the two marks for quotes
         ("", ""),
     ],
 )

@@ -53,7 +53,9 @@ def demonstration_hash(options: DemonstrationOptions, pool: Sequence[Sample], se
     if options.shots == 0:
         return "none"
     if options.policy in ("first_n", "fixed"):
-        rows = pool if options.positions is None else [row for row in pool if row.index in set(options.positions)]
+        by_position = {row.index: row for row in pool}
+        positions = by_position if options.positions is None else options.positions
+        rows = [by_position[position] for position in positions if position in by_position]
         # One row more than is shown: it stands in where a sample is its own demonstration.
         return sha256_text(canonical_json([row.content_hash for row in rows[: options.shots + 1]]))
     rule = [options.policy, options.shots, options.extra_draw, seed]

@@ -141,7 +141,9 @@ generate_jobs = st.lists(
     st.tuples(
         st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=30),
         st.integers(1, 20),
-        st.sampled_from([Sampling(), Sampling(temperature=0.9, seed=4), Sampling(temperature=1.5, top_p=0.9, top_k=20)]),
+        st.sampled_from(
+            [Sampling(), Sampling(temperature=0.9, seed=4), Sampling(temperature=1.5, top_p=0.9, top_k=20)]
+        ),
         st.integers(1, 3),
     ),
     min_size=1,

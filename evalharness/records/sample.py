@@ -1,0 +1,121 @@
+"""A line of samples.jsonl as a model: its JSON schema describes the journal to other tools.
+
+Lines are written and read as plain dictionaries (`encode`), because there may be a million of them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from evalharness.types import FinishReason
+
+Number = float | Literal["NaN", "Infinity", "-Infinity"]
+"""JSON has no number that is not finite; its name stands for it."""
+
+
+class Record(BaseModel):
+    """Base of what describes a file of a run."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class SamplingRecord(Record):
+    """How completions were drawn."""
+
+    max_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    """0 keeps all tokens."""
+    stop: list[str]
+    seed: int
+
+
+class CompletionRecord(Record):
+    """One generated text."""
+
+    text: str
+    finish_reason: FinishReason
+    stop: str | None = None
+    """The stop string that fired."""
+    tokens: int | None = None
+    """Generated tokens."""
+    log_probabilities: list[Number] | None = None
+    """Of each token, in nats."""
+    reasoning: str | None = None
+    """Thought that the model keeps apart from its answer."""
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class CallRecord(Record):
+    """One call of a method: a generation has completions, a scoring has continuations."""
+
+    prompt: str
+    """The text that was sent, or that the sent ids say."""
+    tokens: int | None = None
+    """Tokens of the prompt; absent without a tokenizer."""
+    cut: int | None = None
+    """Tokens cut from the prompt's left, where there were any."""
+    sampling: SamplingRecord | None = None
+    completions: list[CompletionRecord] | None = None
+    continuations: list[str] | None = None
+    log_likelihoods: list[list[Number]] | None = None
+    """By continuation and token, in nats."""
+    greedy: list[list[bool]] | None = None
+    """By continuation and token: whether the token was the likeliest; empty where that is not known."""
+
+
+class RepeatRecord(Record):
+    """The sample, elicited and scored once."""
+
+    answer: str | None = None
+    """What was parsed; absent where the task parses nothing."""
+    why: str | None = None
+    """Why nothing was found."""
+    span: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
+    """Characters of the text that the answer was read from."""
+    votes: dict[str, int] | None = None
+    """By answer, where several candidates voted."""
+    scores: dict[str, Number]
+    candidates: list[str] | None = None
+    """The texts that were parsed, where they are not the completions of the last call."""
+    log_likelihoods: list[list[Number]] | None = None
+    """What was scored, where it is not the likelihoods of the last call."""
+    greedy: list[list[bool]] | None = None
+    calls: list[CallRecord]
+
+
+class SampleRecord(Record):
+    """One finished sample. Where the journal has two lines of one id, the later one counts."""
+
+    task: str
+    id: str
+    """The row's own key, or its position in the original split; with a subset, subset/key."""
+    index: int
+    """Position in the original split."""
+    subset: str | None = None
+    content_hash: str
+    """sha256 of the canonical JSON of the columns that the task uses."""
+    target: str | int | list[str] | None
+    """The right text, any of several, or the position of the right choice."""
+    choices: list[str] | None = None
+    units: dict[str, int] | None = None
+    """Lengths that perplexities are divided by."""
+    completions: list[str]
+    """Every generated text, in order: by repeat, then call, then number."""
+    log_likelihoods: list[Number]
+    """Sums over tokens, in the order of the choices (or of the one continuation), of the first repeat."""
+    greedy: list[bool | None]
+    """Whether greedy decoding would have said each of them; null where that is not known."""
+    answer: str | None
+    """What most repeats answered; of tied answers the first."""
+    scores: dict[str, Number]
+    """By metric, the repeats reduced to one; empty where the sample failed."""
+    weights: dict[str, float] | None = None
+    """Shares in the aggregates, where they are not 1."""
+    flags: list[Literal["unparsed", "truncated", "empty", "errored", "cut"]]
+    error: str | None = None
+    """Why the sample failed."""
+    repeats: list[RepeatRecord]
