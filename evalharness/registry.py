@@ -3,7 +3,8 @@
 Importing this module imports no component. A plugin adds names through entry points of the groups
 ``evalharness.parsers``, ``evalharness.metrics``, ``evalharness.methods``, ``evalharness.backends``,
 ``evalharness.generators`` (``name = "package.module:attribute"``) and folders of YAML through
-``evalharness.tasks`` (``name = "package"``: its folder ``tasks/``).
+``evalharness.tasks`` (``name = "package"``: its folder ``tasks/``). A user's own folder of YAML may hold a
+`components.py`, which is only run when the user trusts it (`trust`).
 """
 
 from __future__ import annotations
@@ -63,9 +64,13 @@ _BUILTIN: dict[Kind, dict[str, str]] = {
 }
 
 
+_TRUSTED: dict[Kind, dict[str, Any]] = {kind: {} for kind in _BUILTIN}
+"""Components of folders that the user trusts, as they are."""
+
+
 def names(kind: Kind) -> list[str]:
-    """Every known name of a kind, built in or from a plugin, sorted."""
-    return sorted(_BUILTIN[kind].keys() | _plugins(kind).keys())
+    """Every known name of a kind, built in, from a plugin or from a trusted folder, sorted."""
+    return sorted(_BUILTIN[kind].keys() | _plugins(kind).keys() | _TRUSTED[kind].keys())
 
 
 def lookup(kind: Kind, name: str) -> Any:
@@ -75,6 +80,8 @@ def lookup(kind: Kind, name: str) -> Any:
         UsageError: no such name; the nearest known one is named.
         ServiceError: the component needs a package that is not installed.
     """
+    if name in _TRUSTED[kind]:
+        return _TRUSTED[kind][name]
     target = _BUILTIN[kind].get(name) or _plugins(kind).get(name)
     if target is None:
         raise UsageError(f"unknown {kind} '{name}'; {nearest(name, names(kind))}")
@@ -93,6 +100,38 @@ def lookup(kind: Kind, name: str) -> Any:
 @cache
 def _plugins(kind: Kind) -> dict[str, str]:
     return {point.name: point.value for point in metadata.entry_points(group=f"evalharness.{kind}s")}
+
+
+COMPONENTS_FILE = "components.py"
+
+
+def trust(folder: Path) -> None:
+    """Run the `components.py` of a user's folder, if it has one, and take up its components.
+
+    The file says ``COMPONENTS = {"parser": {"my_parser": MyParser}, ...}``; a built-in name stays built in.
+
+    Raises:
+        DataError: the file fails, or says nothing of the kind.
+    """
+    path = folder / COMPONENTS_FILE
+    if not path.is_file():
+        return
+    spec = util.spec_from_file_location(f"evalharness_components_{abs(hash(path.resolve()))}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        components = module.COMPONENTS
+    except Exception as error:
+        raise DataError(f"{path}: fails with {type(error).__name__}: {error}.") from error
+    for kind, found in components.items():
+        if kind not in _BUILTIN:
+            raise DataError(f"{path}: COMPONENTS: unknown kind '{kind}'; {nearest(str(kind), _BUILTIN)}")
+        taken = sorted(_BUILTIN[kind].keys() & found.keys())
+        if taken:
+            raise DataError(f"{path}: COMPONENTS: the {kind} '{taken[0]}' is built in; choose another name.")
+        _TRUSTED[kind].update(found)
 
 
 # --------------------------------------------------------------------------- shipped files

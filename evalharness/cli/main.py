@@ -48,7 +48,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Measure language models: one command, a number with its interval, and a record that holds everything behind it.",
+    help="Measure language models: one command, a number with its interval, a record that holds everything behind it.",
 )
 
 

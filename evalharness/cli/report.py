@@ -52,8 +52,10 @@ class Reporter:
             more = " at least (later requests depend on answers)" if found.open_ended else ""
             typer.secho(f"{found.task} · {found.protocol} · {found.model}", bold=True)
             typer.echo(f"  {found.samples} samples, {found.requests:,} requests{more}")
-            typer.echo(f"  {found.prompt_tokens:,} prompt tokens ({found.distinct_tokens:,} distinct), "
-                       f"at most {found.max_generated_tokens:,} generated")  # fmt: skip
+            typer.echo(
+                f"  {found.prompt_tokens:,} prompt tokens ({found.distinct_tokens:,} distinct), "
+                f"at most {found.max_generated_tokens:,} generated"
+            )
             if found.seconds is not None:
                 typer.echo(f"  about {duration(found.seconds)} ({found.measured_on})")
 

@@ -23,7 +23,8 @@ def run(
         "--model", "-m", help="smollm2 (the embedded default), a checkpoint folder or GGUF file, or replay:FILE. "
         "Repeatable.", rich_help_panel=_MODEL)] = None,
     protocol: Annotated[str | None, typer.Option(help="One of the task's protocols.", rich_help_panel=_ASK)] = None,
-    shots: Annotated[int | None, typer.Option(help="Demonstrations before each question.", rich_help_panel=_ASK)] = None,
+    shots: Annotated[int | None, typer.Option(
+        help="Demonstrations before each question.", rich_help_panel=_ASK)] = None,
     method: Annotated[str | None, typer.Option(
         help="direct, few_shot, chain_of_thought, zero_shot_chain_of_thought, self_consistency, ...",
         rich_help_panel=_ASK)] = None,
@@ -31,7 +32,8 @@ def run(
     sample: Annotated[int | None, typer.Option(
         help="n samples drawn by the seed, stratified by subset.", rich_help_panel=_ASK)] = None,
     seed: Annotated[int | None, typer.Option(help="Decides every draw (0).", rich_help_panel=_ASK)] = None,
-    repeats: Annotated[int | None, typer.Option(help="How often each sample is elicited.", rich_help_panel=_ASK)] = None,
+    repeats: Annotated[int | None, typer.Option(
+        help="How often each sample is elicited.", rich_help_panel=_ASK)] = None,
     reducer: Annotated[str | None, typer.Option(
         help="How repeats become one score: mean, majority, pass@k, pass^k.", rich_help_panel=_ASK)] = None,
     settings: Annotated[list[str] | None, typer.Option(
@@ -41,6 +43,9 @@ def run(
     system_prompt: Annotated[str | None, typer.Option(help="Put before everything else.", rich_help_panel=_ASK)] = None,
     include: Annotated[list[Path] | None, typer.Option(
         help="A folder with task files of your own. Repeatable.", rich_help_panel=_ASK)] = None,
+    trust_code: Annotated[bool | None, typer.Option(
+        "--trust-code", help="Run the components.py of --include folders (parsers, metrics, methods of your own).",
+        rich_help_panel=_ASK)] = None,
     data_dir: Annotated[Path | None, typer.Option(
         help="A mirror of data sets (docs/data.md), tried before the hub.", rich_help_panel=_ASK)] = None,
     allow_demo: Annotated[bool | None, typer.Option(

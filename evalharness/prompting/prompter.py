@@ -67,8 +67,18 @@ class Renderer:
     @property
     def columns(self) -> frozenset[str]:
         """The columns of a row that any template uses: what a sample's content hash covers."""
-        parts = [self._question, self._lettered, self._description, self._answer, self._reasoned, self._target,
-                 self._continuation, self._document, self._units_of, self._gold]  # fmt: skip
+        parts = [
+            self._question,
+            self._lettered,
+            self._description,
+            self._answer,
+            self._reasoned,
+            self._target,
+            self._continuation,
+            self._document,
+            self._units_of,
+            self._gold,
+        ]
         parts += self._choices if isinstance(self._choices, list) else [self._choices]
         return frozenset().union(*(part.columns for part in parts if part)) - {"subset"}
 
@@ -92,8 +102,10 @@ class Renderer:
         if template:
             return Turn(self.question(sample), template(_values(sample)))
         if reasoned:
-            raise DataError(f"{self.where}: prompt.reasoned_answer is missing: without it no demonstration can show a "
-                            "chain of thought; use --shots 0 or --method direct.")  # fmt: skip
+            raise DataError(
+                f"{self.where}: prompt.reasoned_answer is missing: without it no demonstration can show a "
+                "chain of thought; use --shots 0 or --method direct."
+            )
         reference = self.reference(sample)
         match reference.target:
             case int(gold) if reference.choices:
@@ -120,8 +132,10 @@ class Renderer:
                 choices = _strings(self._choices(values), self._choices.where)
             target = self._gold(values)
             if type(target) is not int or not 0 <= target < len(choices):
-                raise DataError(f"{self._gold.where}: sample {sample.id} has the gold position {target!r}, but its "
-                                f"{len(choices)} choices are counted from 0 to {len(choices) - 1}.")  # fmt: skip
+                raise DataError(
+                    f"{self._gold.where}: sample {sample.id} has the gold position {target!r}, but its "
+                    f"{len(choices)} choices are counted from 0 to {len(choices) - 1}."
+                )
         elif self._continuation:
             target = self._continuation(values)
         units = _units(self._units_of(values)) if self._units_of else {}
@@ -266,8 +280,10 @@ class Prompter:
         if surplus <= 0:
             return tuple(ids), start, 0
         if self.options.too_long == "error":
-            raise DataError(f"the prompt has {len(ids)} tokens and the model's context holds {limit}; "
-                            "ask for fewer --shots, or let the task cut it (prompt.too_long: cut_left).")  # fmt: skip
+            raise DataError(
+                f"the prompt has {len(ids)} tokens and the model's context holds {limit}; "
+                "ask for fewer --shots, or let the task cut it (prompt.too_long: cut_left)."
+            )
         return tuple(ids[surplus:]), max(start - surplus, 1), surplus
 
 

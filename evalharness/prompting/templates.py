@@ -58,8 +58,9 @@ class Expression:
         body = source.strip()
         inner = body[2:-2].strip()
         if not (body.startswith("{{") and body.endswith("}}")) or "{{" in inner:
-            raise DataError(f"{where}: this field takes one {{{{ expression }}}} whose value is used as it is, "
-                            f"not {source!r}.")  # fmt: skip
+            raise DataError(
+                f"{where}: this field takes one {{{{ expression }}}} whose value is used as it is, not {source!r}."
+            )
         self.where = where
         compiled = _compiled(lambda: environment().compile_expression(inner, undefined_to_none=False), where, source)
         self._evaluate: Callable[..., Any] = compiled

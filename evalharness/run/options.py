@@ -65,6 +65,8 @@ class RunOptions(Options):
     """Let a bundled sample stand in for a benchmark that no source has."""
     include: tuple[Path, ...] = ()
     """Folders with task files of your own."""
+    trust_code: bool = False
+    """Run the components.py of those folders: parsers, metrics, methods of your own."""
     output: Path | None = None
     """The run's folder, in place of runs/<date>-<task>-<model>-<hash>."""
     resume: bool = True

@@ -14,6 +14,7 @@ from evalharness.errors import UsageError
 from evalharness.hashing import canonical_json, sha256_text
 from evalharness.prompting.demonstrations.options import DemonstrationOptions
 from evalharness.prompting.demonstrations.select import Select, demonstration_hash, selector
+from evalharness.registry import trust
 from evalharness.run.options import RunOptions
 from evalharness.tasks.files import merged
 from evalharness.tasks.protocol_hash import protocol_hash
@@ -60,6 +61,9 @@ def plan(options: RunOptions, tasks: Sequence[Task] = ()) -> list[Cell]:
     """
     if options.limit is not None and options.sample is not None:
         raise UsageError("--limit and --sample exclude each other: take the first n, or n drawn by the seed.")
+    if options.trust_code:
+        for folder in options.include:
+            trust(folder)
     if tasks:
         return [_cell(task, options) for task in tasks]
     # Every task is loaded before any data, so that a typing error costs nothing.
@@ -95,14 +99,16 @@ def _cell(task: Task, options: RunOptions) -> Cell:
     hashes: list[str] = []
     total: int | None = 0
     for subset in task.subsets():
-        split = load_split(definition.data, definition.data.split, subset=subset, settings=settings,
-                           base_dir=task.path.parent)  # fmt: skip
+        split = load_split(
+            definition.data, definition.data.split, subset=subset, settings=settings, base_dir=task.path.parent
+        )
         every += samples(split, task.columns, subset=subset, id_column=_id_column(definition.data, split))
         sources.append(split.source)
         total = None if total is None or split.total is None else total + split.total
         pool = _pool(task, subset, settings, sources)
-        select[subset] = selector(definition.demonstrations, pool.samples, task=definition.name, seed=options.seed,
-                                  pool_size=pool.size)  # fmt: skip
+        select[subset] = selector(
+            definition.demonstrations, pool.samples, task=definition.name, seed=options.seed, pool_size=pool.size
+        )
         hashes.append(demonstration_hash(definition.demonstrations, pool.samples, options.seed))
     chosen = every
     if options.limit is not None:
@@ -144,33 +150,42 @@ def _pool(task: Task, subset: str | None, settings: SourceSettings, sources: lis
         return _Pool((), 0)
     if demonstrations.rows is not None:
         rows = [
-            Sample(id=f"demonstration-{number}", index=number, row=row, subset=subset,
-                   content_hash=sha256_text(canonical_json({key: row.get(key) for key in sorted(task.columns)})))
+            Sample(
+                id=f"demonstration-{number}",
+                index=number,
+                row=row,
+                subset=subset,
+                content_hash=sha256_text(canonical_json({key: row.get(key) for key in sorted(task.columns)})),
+            )
             for number, row in enumerate(demonstrations.rows)
-        ]  # fmt: skip
+        ]
         return _Pool(rows, len(rows))
     data = task.definition.data
     if demonstrations.file is not None:
         data = DataOptions(file=demonstrations.file, split="demonstrations")
         split = load_split(data, "demonstrations", settings=settings, base_dir=task.path.parent)
     else:
-        split = load_split(data, str(demonstrations.split), subset=subset, settings=settings,
-                           base_dir=task.path.parent)  # fmt: skip
+        split = load_split(data, str(demonstrations.split), subset=subset, settings=settings, base_dir=task.path.parent)
     sources.append(split.source)
     rows = list(samples(split, task.columns, subset=subset))
     return _Pool(rows, split.total or len(rows))
 
 
+NOT_DECISIVE = ("threads", "file")
+"""Details of a model that do not decide a score: how many threads compute, and what its file is called."""
+
+
 def settings_of(cell: Cell, model: Mapping[str, Any]) -> dict[str, Any]:
     """What decides a run's result, as plain JSON: two runs with equal settings are the same run.
 
-    Where the files lie, how many threads compute and how the output is shown do not count.
+    Where the files lie and how the output is shown do not count.
     """
     options, definition = cell.options, cell.task.definition
+    details = {key: value for key, value in model["details"].items() if key not in NOT_DECISIVE}
     return {
         "task": {"name": cell.name, "version": definition.version, "protocol": cell.task.protocol},
         "hashes": dict(cell.hashes),
-        "model": dict(model),
+        "model": {key: model[key] for key in ("kind", "fingerprint", "tokenizer", "numerics", "max_length")} | details,
         "seed": options.seed,
         "repeats": definition.repeats,
         "changes": merged(options.set, {}),

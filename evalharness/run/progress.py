@@ -50,8 +50,11 @@ class Lines:
             self._last = now
             rate = (self._done - self._before) / (now - self._began)
             left = (self._total - self._done) / rate
-            print(f"{self._name}: {self._done} of {self._total} samples, about {left:.0f} s left",
-                  file=sys.stderr, flush=True)  # fmt: skip
+            print(
+                f"{self._name}: {self._done} of {self._total} samples, about {left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def stop(self) -> None: ...
 

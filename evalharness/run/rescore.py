@@ -11,6 +11,7 @@ from evalharness.errors import UsageError
 from evalharness.records.folder import Run
 from evalharness.records.journal import Journal
 from evalharness.records.run import ResultsRecord
+from evalharness.registry import trust
 from evalharness.run.lines import rescored_line
 from evalharness.run.options import RunOptions
 from evalharness.run.plan import task_of
@@ -41,24 +42,42 @@ class Rescored:
     changes: tuple[Change, ...]
 
 
-def rescore(run: Run, output: Path | None = None, include: tuple[Path, ...] = ()) -> Rescored:
+def rescore(
+    run: Run, output: Path | None = None, include: tuple[Path, ...] = (), *, trust_code: bool = False
+) -> Rescored:
     """Score the journal of `run` again and write the result as a run of its own, ``<run>-rescored``.
+
+    Args:
+        include: folders with task files, in place of those that the run was given.
+        trust_code: run their components.py; that the run did is not enough.
 
     Raises:
         UsageError: the task is no longer there, or `output` exists.
         DataError: the journal is damaged.
     """
     record = run.record
-    task = _task_today(run, include)
+    task = _task_today(run, include, trust_code)
     target = Run(output or run.path.with_name(f"{run.path.name}-rescored"))
     if target.path.exists():
         raise UsageError(f"{target.path} exists already; name another folder with --output.")
     changes: list[Change] = []
-    hashes = {**record.hashes, "protocol": protocol_hash(task, chat=bool(record.options.get("chat")),
-                                                         system_prompt=record.options.get("system_prompt"))}  # fmt: skip
-    target.write(record.model_copy(update={
-        "id": target.path.name, "rescored_from": record.id, "created": now(), "finished": now(), "hashes": hashes,
-    }))  # fmt: skip
+    hashes = {
+        **record.hashes,
+        "protocol": protocol_hash(
+            task, chat=bool(record.options.get("chat")), system_prompt=record.options.get("system_prompt")
+        ),
+    }
+    target.write(
+        record.model_copy(
+            update={
+                "id": target.path.name,
+                "rescored_from": record.id,
+                "created": now(),
+                "finished": now(),
+                "hashes": hashes,
+            }
+        )
+    )
 
     def lines() -> Iterator[dict[str, Any]]:
         for old in run.samples():
@@ -71,18 +90,27 @@ def rescore(run: Run, output: Path | None = None, include: tuple[Path, ...] = ()
         for line in lines():
             journal.append(line)
     before = run.results
-    results = summarise(record.task, task, target.samples(), run=target.path.name, of=record.of,
-                        usage=before.usage if before else {}, seconds=before.seconds if before else 0.0,
-                        demo=record.data[0]["kind"] == "demo")  # fmt: skip
+    results = summarise(
+        record.task,
+        task,
+        target.samples(),
+        run=target.path.name,
+        of=record.of,
+        usage=before.usage if before else {},
+        seconds=before.seconds if before else 0.0,
+        demo=record.data[0]["kind"] == "demo",
+    )
     target.write(results)
     return Rescored(target, results, before, tuple(changes))
 
 
-def _task_today(run: Run, include: tuple[Path, ...]) -> Task:
+def _task_today(run: Run, include: tuple[Path, ...], trust_code: bool) -> Task:
     """The run's task as its file says today, with the changes that the run was asked for."""
     record = run.record
     options = RunOptions.model_validate({**record.options, "include": include or record.options.get("include", ())})
     options = options.model_copy(update={"protocol": record.protocol})
+    for folder in options.include if trust_code else ():
+        trust(folder)
     _, _, subset = record.task.partition("/")
     name = record.definition["name"] + (f"/{subset}" if subset else "")
     if not subset and Path(record.task_source).is_file():

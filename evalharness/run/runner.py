@@ -215,8 +215,8 @@ def _resumed(run: Run, record: RunRecord, options: RunOptions) -> Run:
         raise UsageError(f"--output {run.path}: holds a run already; with --no-resume name another folder.")
     if found := differences(run.record.settings, record.settings):
         raise UsageError(
-            f"--output {run.path}: holds a run with other settings ({'; '.join(found[:5])}); name another folder, or ask "
-            "for the same settings to go on with it."
+            f"--output {run.path}: holds a run with other settings ({'; '.join(found[:5])}); name another folder, "
+            "or ask for the same settings to go on with it."
         )
     return run
 
@@ -232,8 +232,13 @@ def _new(path: Path) -> Path:
 
 def _record(cell: Cell, model: Model) -> RunRecord:
     info, tokenizer = model.backend.info, model.backend.tokenizer
-    facts = {**asdict(info), "accepts": sorted(info.accepts), "verbs": sorted(info.verbs),
-             "details": dict(info.details), "tokenizer": tokenizer.fingerprint if tokenizer else None}  # fmt: skip
+    facts = {
+        **asdict(info),
+        "accepts": sorted(info.accepts),
+        "verbs": sorted(info.verbs),
+        "details": dict(info.details),
+        "tokenizer": tokenizer.fingerprint if tokenizer else None,
+    }
     settings = settings_of(cell, facts)
     return RunRecord(
         id="",

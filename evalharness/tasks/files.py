@@ -44,10 +44,11 @@ def _loader() -> Any:
     def mapping(loader: Any, node: Any) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            # What "<<" brings in may be given again: that is how it is overridden.
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue  # what "<<" brings in may be given again: that is how it is overridden
             key = loader.construct_object(key_node, deep=True)
-            if key_node.tag == "tag:yaml.org,2002:merge" or not isinstance(key, Hashable):
-                continue
+            if not isinstance(key, Hashable):
+                continue  # refused below
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key '{key}' is given twice", key_node.start_mark
@@ -86,7 +87,7 @@ def setting(assignment: str) -> dict[str, Any]:
     if not equals or not all(parts):
         raise UsageError(f"--set {assignment}: write a key and a value, such as --set decode.temperature=0.7.")
     try:
-        value = yaml.safe_load(text) if text else ""
+        value: Any = yaml.safe_load(text) if text else ""
     except yaml.YAMLError:
         value = text
     nested: dict[str, Any] = {parts[-1]: value}

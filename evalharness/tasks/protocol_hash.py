@@ -25,10 +25,15 @@ def synthetic_samples(task: Task) -> list[Sample]:
     """The rows written in the task file, as samples of its first subset."""
     names = task.definition.data.subset_names
     return [
-        Sample(id=f"example-{number + 1}", index=number, row=row, content_hash=f"example-{number + 1}",
-               subset=names[0] if names else None)
+        Sample(
+            id=f"example-{number + 1}",
+            index=number,
+            row=row,
+            content_hash=f"example-{number + 1}",
+            subset=names[0] if names else None,
+        )
         for number, row in enumerate(task.definition.examples)
-    ]  # fmt: skip
+    ]
 
 
 def protocol_hash(task: Task, *, chat: bool = False, system_prompt: str | None = None) -> str:

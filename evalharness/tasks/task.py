@@ -43,9 +43,13 @@ class Task:
     def renderer(self) -> Renderer:
         d = self.definition
         return Renderer(
-            d.prompt, target=d.target, choices=d.choices, continuation=d.continuation, document=d.document,
+            d.prompt,
+            target=d.target,
+            choices=d.choices,
+            continuation=d.continuation,
+            document=d.document,
             where=self.path.name,
-        )  # fmt: skip
+        )
 
     @cached_property
     def parser(self) -> Parser | None:
@@ -116,22 +120,30 @@ class Task:
         self.subsets()
         check_reducer(d.reducer, d.repeats)
         if getattr(d, method.needs) is None:
-            raise UsageError(f"{self.name}: the method {method.name} needs the section '{method.needs}', which this task "
-                             f"does not have; {_fitting(d)}")  # fmt: skip
+            raise UsageError(
+                f"{self.name}: the method {method.name} needs the section '{method.needs}', which this task "
+                f"does not have; {_fitting(d)}"
+            )
         if method.demonstrations == "required" and d.demonstrations.shots == 0:
             raise UsageError(f"{self.name}: the method {method.name} needs demonstrations; add --shots 5, say.")
         if d.demonstrations.shots and method.demonstrations == "none":
             raise UsageError(f"{self.name}: the method {method.name} shows no demonstrations; use --shots 0.")
         if d.demonstrations.shots and not d.demonstrations.has_pool:
-            raise UsageError(f"{self.name}: --shots {d.demonstrations.shots} needs demonstrations, but this task names "
-                             "no pool for them (demonstrations.split, .file or .rows).")  # fmt: skip
+            raise UsageError(
+                f"{self.name}: --shots {d.demonstrations.shots} needs demonstrations, but this task names "
+                "no pool for them (demonstrations.split, .file or .rows)."
+            )
         if d.demonstrations.shots and method.reasoned and d.prompt.reasoned_answer is None:
-            raise UsageError(f"{self.name}: prompt.reasoned_answer is missing, so no demonstration can show a chain of "
-                             "thought; use --shots 0 or --method direct.")  # fmt: skip
+            raise UsageError(
+                f"{self.name}: prompt.reasoned_answer is missing, so no demonstration can show a chain of "
+                "thought; use --shots 0 or --method direct."
+            )
         for needs, metric in {(metric.needs, metric.metric) for metric in self.metrics}:
             if (needs == "answer") == method.scores:
-                raise UsageError(f"{self.name}: the metric {metric} reads {needs}, which the method {method.name} does "
-                                 "not bring; choose another with --method or --set metrics=[...].")  # fmt: skip
+                raise UsageError(
+                    f"{self.name}: the metric {metric} reads {needs}, which the method {method.name} does "
+                    "not bring; choose another with --method or --set metrics=[...]."
+                )
 
 
 def _fitting(definition: TaskDefinition) -> str:

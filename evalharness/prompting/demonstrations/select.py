@@ -31,8 +31,10 @@ def selector(options: DemonstrationOptions, pool: Sequence[Sample], *, task: str
         return lambda sample: ()
     most = len(pool) - (options.policy == "lm_eval" and options.extra_draw)
     if options.shots > most:
-        raise UsageError(f"{task}: {options.shots} demonstrations are wanted but the pool holds {len(pool)} rows; "
-                         f"ask for --shots {most} at most.")  # fmt: skip
+        raise UsageError(
+            f"{task}: {options.shots} demonstrations are wanted but the pool holds {len(pool)} rows; "
+            f"ask for --shots {most} at most."
+        )
     match options.policy:
         case "first_n":
             return lambda sample: _without(sample, pool, options.shots, task)
@@ -43,8 +45,10 @@ def selector(options: DemonstrationOptions, pool: Sequence[Sample], *, task: str
             return lambda sample: _random(sample, pool, options.shots, task, seed)
         case "lm_eval":
             if len(pool) < pool_size:
-                raise UsageError(f"{task}: lm-eval's sampler draws from all {pool_size} rows of the pool and "
-                                 f"{len(pool)} are here; use --set demonstrations.policy=random.")  # fmt: skip
+                raise UsageError(
+                    f"{task}: lm-eval's sampler draws from all {pool_size} rows of the pool and "
+                    f"{len(pool)} are here; use --set demonstrations.policy=random."
+                )
             return _LmEval(options, pool, task, seed)
 
 
@@ -66,8 +70,10 @@ def _without(sample: Sample, rows: Sequence[Sample], shots: int, task: str) -> S
     """The first `shots` rows that are not the sample itself, whatever the split they are read from."""
     chosen = [row for row in rows[: shots + 1] if row.content_hash != sample.content_hash][:shots]
     if len(chosen) < shots:
-        raise DataError(f"{task}: sample {sample.id} stands among its own {shots} demonstrations and the pool has no "
-                        "further row to take its place; ask for one shot less.")  # fmt: skip
+        raise DataError(
+            f"{task}: sample {sample.id} stands among its own {shots} demonstrations and the pool has no "
+            "further row to take its place; ask for one shot less."
+        )
     return chosen
 
 
@@ -112,6 +118,8 @@ class _LmEval:
         if self._extra:
             drawn = [row for row in drawn if row.row != sample.row]
         if len(drawn) < self._shots:
-            raise DataError(f"{self._task}: sample {sample.id} stands twice among its own demonstrations, because the "
-                            "pool repeats it; use --set demonstrations.policy=random.")  # fmt: skip
+            raise DataError(
+                f"{self._task}: sample {sample.id} stands twice among its own demonstrations, because the "
+                "pool repeats it; use --set demonstrations.policy=random."
+            )
         return drawn[: self._shots]

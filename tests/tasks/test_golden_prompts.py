@@ -1,0 +1,73 @@
+"""The prompts of every task's `default` protocol, as a model is given them, compared to the letter.
+
+Each file of ``golden/`` shows the task's first three example rows. After a deliberate change write them anew:
+
+    EVALHARNESS_REGENERATE=1 python -m pytest tests/tasks/test_protocol_hash.py tests/tasks/test_golden_prompts.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from parity.ours import Listener
+
+from evalharness.elicitation.base import Ask
+from evalharness.prompting.prompter import Prompter
+from evalharness.registry import task_files
+from evalharness.tasks.files import read_yaml
+from evalharness.tasks.protocol_hash import SYNTHETIC_SHOTS, synthetic_samples
+from evalharness.tasks.task import Task, load_task
+from evalharness.types import Request, Sample, ScoreRequest
+
+GOLDEN = Path(__file__).parent / "golden"
+SHIPPED = sorted(name for name, path in task_files().items() if "suite" not in read_yaml(path))
+RULE = "-" * 40
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_golden(name: str) -> None:
+    path, shown = GOLDEN / f"{name}.txt", _shown(load_task(name))
+    if "EVALHARNESS_REGENERATE" in os.environ:
+        path.write_text(shown, encoding="utf-8")
+    assert shown == path.read_text(encoding="utf-8")
+
+
+def test_no_golden_file_is_left_over() -> None:
+    assert sorted(path.stem for path in GOLDEN.iterdir()) == SHIPPED
+
+
+def _shown(task: Task) -> str:
+    """The requests for three example rows, the next ones standing in as demonstrations."""
+    samples = synthetic_samples(task)[:3]
+    shots = min(task.definition.demonstrations.shots, SYNTHETIC_SHOTS)
+    parts = []
+    for number, sample in enumerate(samples):
+        others = [samples[(number + 1 + step) % len(samples)] for step in range(shots)]
+        parts += [_request(request) for request in _asked(task, sample, others)]
+    return f"\n{RULE}\n".join(parts) + "\n"
+
+
+def _asked(task: Task, sample: Sample, demonstrations: list[Sample]) -> list[Request]:
+    listener = Listener()
+    ask = Ask(
+        task=task.name,
+        sample=sample,
+        reference=task.renderer.reference(sample),
+        demonstrations=demonstrations,
+        renderer=task.renderer,
+        prompter=Prompter(task.definition.prompt, tokenizer=None, max_length=None),
+        waves=listener,
+        sampling=task.sampling,
+    )
+    asyncio.run(task.method.run(ask, task.method_options))  # type: ignore[arg-type]
+    return listener.requests
+
+
+def _request(request: Request) -> str:
+    """A bar marks where the prompt ends, so that a space before it can be seen."""
+    if isinstance(request, ScoreRequest):
+        return f"{request.context.text}|{request.continuation}|"
+    return f"{request.prompt.text}|\n{request.sampling.max_tokens} tokens, until {list(request.sampling.stop)}"
