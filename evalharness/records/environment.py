@@ -33,8 +33,9 @@ def environment(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def masked(arguments: Sequence[str]) -> list[str]:
-    """A command line with secrets masked: values of options that end in key, token, secret or password, and texts
-    that look like one (``sk-...``, ``hf_...``, ``Bearer ...``, ``user:password@``).
+    """A command line with secrets masked: what follows a name that ends in key, token, secret, password or
+    authorization (``--api-key X``, ``--api-key=X``, ``model.api_key=X``), and texts that look like a secret
+    (``sk-...``, ``hf_...``, ``Bearer ...``, ``user:password@``).
     """
     shown: list[str] = []
     hide_next = False
@@ -44,7 +45,7 @@ def masked(arguments: Sequence[str]) -> list[str]:
             hide_next = False
             continue
         name, equals, _ = argument.partition("=")
-        if name.startswith("-") and _SECRET_OPTION.search(name):
+        if _SECRET_OPTION.search(name) and (equals or name.startswith("-")):
             shown.append(name + equals + (MASK if equals else ""))
             hide_next = not equals
         else:

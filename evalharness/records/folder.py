@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from evalharness.errors import DataError, DiskError, UsageError
+from evalharness.errors import DataError, DiskError, ServiceError, UsageError
 from evalharness.records.format import FORMAT, RESULTS, RUN, SAMPLES
 from evalharness.records.journal import read_samples
 from evalharness.records.run import ResultsRecord, RunRecord
+from evalharness.records.strict_json import pages
 
 if TYPE_CHECKING:
     import pandas
@@ -47,8 +49,15 @@ class Run:
         return read_samples(self.journal)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """One row for each sample, its scores as columns of their own."""
-        import pandas
+        """One row for each sample, its scores as columns of their own.
+
+        Raises:
+            ServiceError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError:
+            raise ServiceError("tables need pandas, which is not installed: pip install 'evalharness[hub]'") from None
 
         rows = [
             {key: value for key, value in line.items() if key not in ("repeats", "scores", "weights")} | line["scores"]
@@ -63,11 +72,13 @@ class Run:
             DiskError: the disk refuses.
         """
         path = self.path / (RUN if isinstance(record, RunRecord) else RESULTS)
-        text = json.dumps(record.model_dump(mode="json"), ensure_ascii=False, indent=1, allow_nan=False)
         draft = path.with_suffix(".json.part")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            draft.write_text(text + "\n", encoding="utf-8", errors="surrogatepass")
+            with draft.open("wb") as file:
+                file.write(pages(record.model_dump()))
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(draft, path)
         except OSError as error:
             raise DiskError(f"{path}: cannot be written: {error.strerror}.") from None
@@ -89,20 +100,26 @@ def read_run(path: str | Path) -> Run:
 
 
 def find_runs(root: Path) -> list[Run]:
-    """Every run below a folder, oldest first; folders that hold none are passed over."""
-    runs = [Run(path.parent) for path in root.rglob(RUN)] if root.is_dir() else []
-    return sorted(runs, key=lambda run: run.record.created)
+    """Every run below a folder, oldest first; what holds none, or a damaged run.json, is passed over."""
+    runs = []
+    for path in root.rglob(RUN) if root.is_dir() else ():
+        run = Run(path.parent)
+        with suppress(DataError):  # `read_run` names it to whoever asks for it
+            runs.append((run.record.created, str(run.path), run))
+    return [run for _, _, run in sorted(runs, key=lambda found: found[:2])]
 
 
 def _read(path: Path, model: type[Record]) -> Record:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
     except ValueError as error:
         raise DataError(f"{path}: not valid JSON: {error}.") from None
     version = values.get("format") if isinstance(values, dict) else None
-    if not isinstance(version, int) or version > FORMAT:
+    if not isinstance(version, int):
+        raise DataError(f"{path}: not a record of a run, which is an object with its 'format'.")
+    if version > FORMAT:
         raise DataError(f"{path}: format {version} is newer than this evalharness knows ({FORMAT}); upgrade it.")
     try:
         return model.model_validate(values)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from evalharness.records.format import FORMAT
+from evalharness.records.format import FORMAT, RESULTS, RUN, SAMPLES
+from evalharness.records.sample import Record, SampleRecord
 
 State = Literal["running", "finished", "interrupted", "failed"]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
-
-
-class RunRecord(_Record):
+class RunRecord(Record):
     """run.json: what was asked, of what, with what. Never a secret."""
 
     format: int = FORMAT
@@ -58,7 +55,7 @@ class RunRecord(_Record):
     """The run whose journal was scored again."""
 
 
-class ScoreRecord(_Record):
+class ScoreRecord(Record):
     """One metric over the samples."""
 
     value: float | None
@@ -76,7 +73,7 @@ class ScoreRecord(_Record):
     higher_is_better: bool = True
 
 
-class ResultsRecord(_Record):
+class ResultsRecord(Record):
     """results.json: computed from the journal alone."""
 
     format: int = FORMAT
@@ -104,8 +101,12 @@ class ResultsRecord(_Record):
 
 
 def schemas() -> dict[str, Any]:
-    """JSON schemas of run.json and results.json."""
-    return {"run.json": RunRecord.model_json_schema(), "results.json": ResultsRecord.model_json_schema()}
+    """JSON schemas of a run's files by name; of samples.jsonl, that of one line."""
+    return {
+        RUN: RunRecord.model_json_schema(),
+        SAMPLES: SampleRecord.model_json_schema(),
+        RESULTS: ResultsRecord.model_json_schema(),
+    }
 
 
 def differences(before: Any, now: Any, place: str = "") -> list[str]:

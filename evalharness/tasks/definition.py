@@ -32,18 +32,28 @@ class KnownDefect(Options):
     link: str
 
 
+FORMS: dict[str, tuple[str, str]] = {
+    "target": ("direct", "exact_match"),
+    "choices": ("choice_likelihood", "acc"),
+    "continuation": ("continuation_likelihood", "greedy_match"),
+    "document": ("rolling_likelihood", "word_perplexity"),
+}
+"""The sections that say what is right, with the method and the metric of a task that names none."""
+
+
 class TaskDefinition(Options):
-    """One benchmark: its data, how it is asked, how it is scored."""
+    """One benchmark: its data, how it is asked, how it is scored. A task of one's own needs name, data, prompt and
+    one of target, choices, continuation, document."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     """The file's name without .yaml."""
-    version: int = Field(ge=1)
+    version: int = Field(default=1, ge=1)
     """Raised when scores before and after do not compare."""
-    ability: str
+    ability: str = "own"
     """Folder under tasks/ and place in tables: reasoning/mathematical."""
-    description: str
+    description: str = ""
     """One sentence: what it measures."""
-    source: SourceOptions
+    source: SourceOptions | None = None
     data: DataOptions
     demonstrations: DemonstrationOptions = DemonstrationOptions()
     prompt: PromptOptions
@@ -58,7 +68,7 @@ class TaskDefinition(Options):
     elicitation: ElicitationOptions = ElicitationOptions()
     decode: DecodeOptions = DecodeOptions()
     answer: dict[str, Any] | None = None
-    """The parser that reads the answer, by name, with its options: {parser: number}."""
+    """The parser that reads the answer, by name, with its options: {parser: number}; the whole text unless given."""
     metrics: tuple[str | dict[str, Any], ...] = Field(min_length=1)
     """Names, or mappings {metric: name, label: ..., answer: {...}, options}. The first is the headline."""
     repeats: int = Field(default=1, ge=1)
@@ -68,15 +78,32 @@ class TaskDefinition(Options):
     protocols: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Further protocols by name: what differs from the file's own, merged key by key; null takes a key out."""
     known_defects: tuple[KnownDefect, ...] = ()
-    examples: tuple[dict[str, Any], ...] = Field(min_length=3)
-    """Rows in the shape of the data, written for this file and in no data set: the protocol hash and
-    `tasks show` render them."""
+    examples: tuple[dict[str, Any], ...] = ()
+    """At least three rows in the shape of the data, written for this file and in no data set: the protocol hash
+    and `tasks show` render them. A task of one's own may go without; its templates are then hashed as written."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_form(cls, values: Any) -> Any:
+        """A task that names no method, metric or parser gets those of the section that says what is right."""
+        form = next((form for form in FORMS if isinstance(values, dict) and values.get(form) is not None), None)
+        if form is None:
+            return values
+        method, metric = FORMS[form]
+        filled = {"metrics": [metric], **values}
+        filled["elicitation"] = {"method": method, **(values.get("elicitation") or {})}
+        bare = [entry for entry in filled["metrics"] if not (isinstance(entry, dict) and entry.get("answer"))]
+        if form == "target" and bare and filled.get("answer") is None:
+            filled["answer"] = {"parser": "text"}
+        return filled
 
     @model_validator(mode="after")
     def _one_form(self) -> TaskDefinition:
-        forms = [name for name in ("target", "choices", "continuation", "document") if getattr(self, name) is not None]
+        forms = [name for name in FORMS if getattr(self, name) is not None]
         if not forms:
-            raise ValueError("say what is right: give one of target, choices, continuation, document.")
+            raise ValueError(f"say what is right: give one of {', '.join(FORMS)}.")
+        if 0 < len(self.examples) < 3:
+            raise ValueError(f"examples: {len(self.examples)} given; write at least three, or none.")
         if len(forms) > 1 and set(forms) != {"target", "choices"}:
             raise ValueError(f"{' and '.join(forms)} do not go together; keep one.")
         return self

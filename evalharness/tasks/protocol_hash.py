@@ -13,6 +13,7 @@ from typing import Any
 
 from evalharness.hashing import canonical_json, sha256_text
 from evalharness.prompting.prompter import Prompter
+from evalharness.tasks.definition import FORMS
 from evalharness.tasks.task import Task
 from evalharness.types import Sample
 
@@ -48,7 +49,9 @@ def protocol_facts(task: Task, *, chat: bool, system_prompt: str | None) -> dict
     samples = synthetic_samples(task)
     demonstrations = definition.demonstrations
     return {
-        "documents": [_document(task, prompter, samples, number) for number in range(DOCUMENTS)],
+        "documents": [_document(task, prompter, samples, number) for number in range(DOCUMENTS)]
+        if samples
+        else definition.model_dump(mode="json", include={"prompt", *FORMS}),
         "shots": demonstrations.shots,
         "policy": [demonstrations.policy, demonstrations.extra_draw] if demonstrations.shots else None,
         "split_rule": definition.prompt.split_rule,

@@ -8,10 +8,11 @@ from typing import Any
 
 from evalharness.data.samples import samples
 from evalharness.data.sources import SourceSettings, load_split, mirror_root
+from evalharness.errors import UsageError
 from evalharness.hashing import sha256_text
 from evalharness.prompting.prompter import Prompter
 from evalharness.tasks.protocol_hash import SYNTHETIC_SHOTS, protocol_hash, synthetic_samples
-from evalharness.tasks.task import DEFAULT, Task, load_task
+from evalharness.tasks.task import DEFAULT, Task, load_task, protocol_names
 from evalharness.types import Sample
 
 
@@ -47,7 +48,7 @@ def shown(
         "name": task.name,
         "path": str(task.path),
         "protocol": protocol,
-        "protocols": [DEFAULT, *load_task(name, include=include).definition.protocols],
+        "protocols": protocol_names(task.path),
         "hash": protocol_hash(task),
         "definition": definition.model_dump(mode="json", exclude_defaults=True),
         "row": where,
@@ -62,10 +63,13 @@ def shown(
 
 def _rows(task: Task, settings: SourceSettings) -> tuple[Sample, list[Sample], str]:
     """A sample, its demonstrations, and where they are from."""
-    data, wanted = task.definition.data, task.definition.demonstrations
+    definition = task.definition
+    data, wanted = definition.data, definition.demonstrations
     subset = task.subsets()[0]
     at_hand = data.generator or data.file or (data.hub and mirror_root(settings))
     if not at_hand:
+        if not definition.examples:
+            raise UsageError(f"{task.name}: no data is at hand and the file writes no examples; give --data-dir.")
         written = synthetic_samples(task)
         return written[0], written[1 : 1 + min(wanted.shots, SYNTHETIC_SHOTS)], "an example row of the task file"
     base = task.path.parent

@@ -189,6 +189,8 @@ def load_task(
         # A file of the user's own takes the place of the data set's usual sources.
         kept = {key: value for key, value in resolved["data"].items() if key in ("split", "id", "subsets")}
         resolved["data"] = kept
+    if "file" in overrides.get("demonstrations", {}):
+        resolved["demonstrations"] = {**resolved.get("demonstrations", {}), "split": None}
     if method is not None:
         registry.lookup("method", method)
         overrides["elicitation"] = {"method": method, **overrides.get("elicitation", {})}
@@ -205,6 +207,14 @@ def load_task(
     task = Task(definition=definition, protocol=protocol, path=path, subset=subset or None)
     task.check()
     return task
+
+
+def protocol_names(path: Path) -> list[str]:
+    """The protocols that a task's file declares, the default first.
+
+    A loaded task is one of them and no longer knows the others.
+    """
+    return [DEFAULT, *read_yaml(path).get("protocols", {})]
 
 
 def _resolved(values: dict[str, Any], base: TaskDefinition, protocol: str, path: Path) -> dict[str, Any]:

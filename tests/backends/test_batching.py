@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from evalharness.backends.batching import RequestTimeoutError, Waves
+from evalharness.errors import EvalHarnessError
 from evalharness.types import (
     BackendInfo,
     Completion,
@@ -234,6 +235,56 @@ def test_a_backend_that_raises_fails_its_requests_and_lives_on() -> None:
         return await text_of(waves, "good")
 
     assert run(scenario, Moody())[0] == "good"
+
+
+class Panic(BaseException):
+    """As libraries in Rust raise it: not an Exception."""
+
+
+@pytest.mark.parametrize("error", [Panic("index out of range"), StopIteration(), SystemExit(3)])
+def test_what_no_future_can_raise_fails_the_request_too(error: BaseException) -> None:
+    class Fragile(Echo):
+        def answer(self, wave: Wave) -> None:
+            if any(ticket.request.prompt.text == "bad" for ticket in wave):
+                raise error
+            super().answer(wave)
+
+    async def scenario(waves: Waves) -> str:
+        with pytest.raises(EvalHarnessError, match=f"broke down: {type(error).__name__}"):
+            await asyncio.wait_for(text_of(waves, "bad"), 5)
+        return await text_of(waves, "good")
+
+    assert run(scenario, Fragile())[0] == "good"
+
+
+def test_closing_does_not_wait_for_a_backend_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalharness.backends.batching.GRACE_SECONDS", 0.1)
+    release = threading.Event()
+
+    class Stuck(Echo):
+        def answer(self, wave: Wave) -> None:
+            release.wait(60)
+            super().answer(wave)
+
+    async def scenario(waves: Waves) -> asyncio.Task[str]:
+        asking = asyncio.create_task(text_of(waves, "x"))
+        await asyncio.sleep(0.05)
+        return asking
+
+    asking, _ = run(scenario, Stuck())
+    assert asking.cancelled()
+    release.set()  # its late answer finds the event loop closed, and nobody minds
+
+
+def test_closing_cancels_what_is_asked_and_not_sent() -> None:
+    async def scenario(waves: Waves) -> asyncio.Task[str]:
+        asking = asyncio.create_task(text_of(waves, "x"))
+        await asyncio.sleep(0)
+        return asking
+
+    asking, sizes = run(scenario)
+    assert asking.cancelled()
+    assert sizes == []
 
 
 def test_a_forgotten_request_fails_instead_of_hanging() -> None:

@@ -46,7 +46,7 @@ def _shown(task: Task) -> str:
     parts = []
     for number, sample in enumerate(samples):
         others = [samples[(number + 1 + step) % len(samples)] for step in range(shots)]
-        parts += [_request(request) for request in _asked(task, sample, others)]
+        parts.append(_requests(_asked(task, sample, others)))
     return f"\n{RULE}\n".join(parts) + "\n"
 
 
@@ -66,8 +66,11 @@ def _asked(task: Task, sample: Sample, demonstrations: list[Sample]) -> list[Req
     return listener.requests
 
 
-def _request(request: Request) -> str:
-    """A bar marks where the prompt ends, so that a space before it can be seen."""
-    if isinstance(request, ScoreRequest):
-        return f"{request.context.text}|{request.continuation}|"
-    return f"{request.prompt.text}|\n{request.sampling.max_tokens} tokens, until {list(request.sampling.stop)}"
+def _requests(requests: list[Request]) -> str:
+    """A bar marks where the prompt ends, and each of its continuations, so that spaces can be seen."""
+    first = requests[0]
+    if isinstance(first, ScoreRequest):
+        continuations = [request.continuation for request in requests if isinstance(request, ScoreRequest)]
+        return "|".join([first.context.text, *continuations, ""])
+    assert len(requests) == 1
+    return f"{first.prompt.text}|\n{first.sampling.max_tokens} tokens, until {list(first.sampling.stop)}"

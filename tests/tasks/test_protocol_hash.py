@@ -19,7 +19,7 @@ import pytest
 from evalharness.registry import task_files
 from evalharness.tasks.files import read_yaml
 from evalharness.tasks.protocol_hash import protocol_facts, protocol_hash
-from evalharness.tasks.task import DEFAULT, load_task
+from evalharness.tasks.task import load_task, protocol_names
 
 TABLE = Path(__file__).parent / "protocol_hashes.json"
 SHIPPED = sorted(name for name, path in task_files().items() if "suite" not in read_yaml(path))
@@ -31,10 +31,9 @@ def _pinned() -> dict[str, dict[str, Any]]:
 
 
 def _current(name: str) -> dict[str, Any]:
-    definition = load_task(name).definition
-    protocols = (DEFAULT, *definition.protocols)
-    hashes = {protocol: protocol_hash(load_task(name, protocol=protocol)) for protocol in protocols}
-    return {"version": definition.version, "protocols": hashes}
+    task = load_task(name)
+    hashes = {each: protocol_hash(load_task(name, protocol=each)) for each in protocol_names(task.path)}
+    return {"version": task.definition.version, "protocols": hashes}
 
 
 @pytest.mark.skipif("EVALHARNESS_REGENERATE" not in os.environ, reason="writes the table only when asked to")

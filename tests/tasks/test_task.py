@@ -12,7 +12,7 @@ import pytest
 from evalharness.errors import DataError, EvalHarnessError, UsageError
 from evalharness.registry import task_files
 from evalharness.tasks.files import read_yaml
-from evalharness.tasks.task import DEFAULT, Wanted, expand, load_task
+from evalharness.tasks.task import Wanted, expand, load_task, protocol_names
 
 SHIPPED = {name: path for name, path in task_files().items() if "suite" not in read_yaml(path)}
 
@@ -29,7 +29,7 @@ def _refused(error: type[EvalHarnessError], message: str, *arguments: Any, **opt
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_protocol_of_a_shipped_task_loads(name: str) -> None:
     task = load_task(name)
-    for protocol in (DEFAULT, *task.definition.protocols):
+    for protocol in protocol_names(task.path):
         loaded = load_task(name, protocol=protocol)
         assert (loaded.name, loaded.protocol) == (name, protocol)
     place = SHIPPED[name].parent.relative_to(SHIPPED["gsm8k"].parents[2]).as_posix()
@@ -39,6 +39,7 @@ def test_every_protocol_of_a_shipped_task_loads(name: str) -> None:
 @pytest.mark.parametrize("name", ["gsm8k", "arc_easy", "hellaswag", "mmlu", "wikitext", "lambada_openai"])
 def test_benchmarks_of_lm_eval_have_its_protocol(name: str) -> None:
     protocol = load_task(name, protocol="lm-eval").definition
+    assert load_task(name).definition.known_defects == ()
     if protocol.demonstrations.policy == "lm_eval" and protocol.demonstrations.shots:
         assert protocol.known_defects, "a copied fault is declared"
 
@@ -142,13 +143,12 @@ def test_a_file_by_its_path_or_by_its_folder(write: Any) -> None:
         ({"promt": {}}, "own.yaml: promt: unknown key; did you mean 'prompt'?"),
         ({"prompt": {"question": "q", "templte": "plain"}}, "prompt.templte: unknown key; did you mean 'template'?"),
         ({"prompt": {}}, "prompt.question: this key is required but missing."),
-        ({"metrics": None}, "metrics: this key is required but missing."),
+        ({"prompt": None}, "prompt: this key is required but missing."),
         ({"metrics": []}, "metrics: "),
-        ({"examples": []}, "examples: "),
+        ({"examples": [{"question": "q", "answer": "a"}]}, "examples: 1 given; write at least three, or none."),
         ({"version": 0}, "version: "),
         ({"target": None}, "say what is right: give one of target, choices, continuation, document."),
         ({"continuation": "{{ answer }}"}, "target and continuation do not go together; keep one."),
-        ({"answer": None}, "nothing says how to read one"),
         ({"data": {"hub": "a/b", "file": "c"}}, "data: one source is needed but hub and file is given"),
         ({"demonstrations": {"shots": -1}}, "demonstrations.shots: "),
         ({"demonstrations": {"policy": "rondom"}}, "demonstrations.policy: "),
@@ -157,6 +157,24 @@ def test_a_file_by_its_path_or_by_its_folder(write: Any) -> None:
 )
 def test_a_malformed_definition(write: Any, changes: dict[str, Any], message: str) -> None:
     _refused(DataError, message, write.own(**changes))
+
+
+@pytest.mark.parametrize(
+    ("right", "method", "metric"),
+    [
+        ({"target": "{{ a }}"}, "direct", "exact_match"),
+        ({"choices": {"texts": ["yes", "no"], "gold": "{{ a }}"}}, "choice_likelihood", "acc"),
+        ({"continuation": "{{ a }}"}, "continuation_likelihood", "greedy_match"),
+        ({"document": {"text": "{{ a }}"}}, "rolling_likelihood", "word_perplexity"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else value,
+)
+def test_a_task_of_five_lines(write: Any, right: dict[str, Any], method: str, metric: str) -> None:
+    """What says the right answer decides how to ask and how to score, unless the file does."""
+    values = {"name": "mine", "data": {"file": "mine.jsonl"}, "prompt": {"question": "{{ q }}"}, **right}
+    task = load_task(write.text("mine", json.dumps(values)))
+    assert (task.method.name, [each.name for each in task.metrics]) == (method, [metric])
+    assert (task.parser is not None) == (metric == "exact_match")
 
 
 def test_an_unknown_template_or_method_in_a_file(write: Any) -> None:
