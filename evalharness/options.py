@@ -31,8 +31,12 @@ def parse_options(model: type[T], values: Any, where: str) -> T:
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first fault of a validation as a clause: ``prompt.templte: unknown key, did you mean 'template'?``."""
-    fault = error.errors()[0]
+    """The first fault of a validation as a clause: ``prompt.templte: unknown key, did you mean 'template'?``.
+
+    An unknown key goes before a missing one: it is most often that one, misspelled.
+    """
+    faults = error.errors()
+    fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         return f"{place}: unknown key; {nearest(str(fault['loc'][-1]), _fields_at(model, fault['loc'][:-1]))}"

@@ -87,8 +87,10 @@ def _guarded(arguments: list[str], debug: bool) -> int:
         from evalharness.cli.spellings import explained
 
         return _say(explained(error), EX_USAGE, debug)
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing is wrong.
+    except SystemExit as leaving:
+        if not isinstance(leaving.__context__, BrokenPipeError):
+            raise
+        # The reader of our output has gone (`| head`), which typer calls a failure: nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
@@ -96,8 +98,8 @@ def _guarded(arguments: list[str], debug: bool) -> int:
         return _say(f"{place}{error.strerror or error}.", DiskError.exit_code, debug)
     except Exception as error:
         return _say(
-            f"internal error: {type(error).__name__}: {error}. This is a fault of evalharness; "
-            "run again with --debug and report what it prints.",
+            f"internal error: {type(error).__name__}: {error}; this is a fault of evalharness, "
+            "so run again with --debug and report what it prints.",
             EX_INTERNAL,
             debug,
         )

@@ -92,14 +92,15 @@ def run(
     options = request(given, settings or [], config, from_run)
     reporter = Reporter(as_json=as_json, quiet=quiet)
     reporter.begin(options)
-    if dry_run:
-        from evalharness.run.dry_run import dry_run as estimate
-
-        reporter.estimates(estimate(options))
-        return
     try:
-        runner.run(options, progress=choose(quiet=quiet), report=reporter.finished)
-    except runner.InterruptedRun as interruption:
-        reporter.interrupted(str(interruption))
+        if dry_run:
+            from evalharness.run.dry_run import dry_run as estimate
+
+            reporter.estimates(estimate(options))
+        else:
+            runner.run(options, progress=choose(quiet=quiet), report=reporter.finished)
+            reporter.end()
+    except KeyboardInterrupt as interruption:
+        # One without a sentence came before the first request (an `InterruptedRun` brings its own).
+        reporter.interrupted(str(interruption) or "interrupted: nothing had been asked yet.")
         raise typer.Exit(130) from None
-    reporter.end()

@@ -13,6 +13,7 @@ from evalharness.prompting.prompter import Prompter
 from evalharness.run.accounting import Meter, Usage
 from evalharness.run.lines import errored_line, scored_line
 from evalharness.run.plan import Cell
+from evalharness.tasks.files import read_yaml
 from evalharness.types import Attempt, Backend, Reference, Sample
 
 PENDING_TOKENS = 1 << 18
@@ -35,8 +36,9 @@ def fits(cell: Cell, backend: Backend) -> None:
     verb = "score" if method.scores else "generate"
     if verb in info.verbs and not (verb == "score" and info.accepts == {"messages"}):
         return
-    generative = [name for name, changes in cell.task.definition.protocols.items() if "elicitation" in changes]
-    way = f"; run its protocol '{generative[0]}'" if verb == "score" and generative else ""
+    protocols = read_yaml(cell.task.path).get("protocols", {})
+    generative = [name for name, changes in protocols.items() if "elicitation" in changes] if method.scores else []
+    way = f"; run its protocol '{generative[0]}'" if generative else ""
     raise UsageError(f"{cell.name} asks a model to {verb}, which {info.name} ({info.kind}) cannot do{way}.")
 
 
