@@ -39,7 +39,14 @@ class Reporter:
         if self._json:
             typer.echo(json.dumps([as_json(run, results) for run, results in self._runs], ensure_ascii=False, indent=1))
         elif len(self._runs) > 1:
-            _table(self._runs)
+            rows = [("task", "protocol", "model", "metric", "score", "n")]
+            for run, results in self._runs:
+                label, score = next(iter(results.scores.items()))
+                record = run.record
+                name = str(record.model["name"])
+                rows.append((record.task, record.protocol, name, label, shown(score), str(score.n)))
+            for line in columns(rows):
+                typer.echo(line)
 
     def interrupted(self, sentence: str) -> None:
         typer.echo(f"evalharness: {sentence}", err=True)
@@ -119,13 +126,7 @@ def as_json(run: Run, results: ResultsRecord) -> dict[str, Any]:
     }
 
 
-def _table(runs: list[tuple[Run, ResultsRecord]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("task", "protocol", "model", "metric", "score", "n", box=None, pad_edge=False)
-    for run, results in runs:
-        label, score = next(iter(results.scores.items()))
-        record = run.record
-        table.add_row(record.task, record.protocol, record.model["name"], label, shown(score), str(score.n))
-    Console().print(table)
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of texts as aligned lines, nothing cut off: they are read by people and by `grep`."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

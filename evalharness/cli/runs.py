@@ -19,7 +19,7 @@ def runs(
 ) -> None:
     import json
 
-    from evalharness.cli.report import shown
+    from evalharness.cli.report import columns, shown
     from evalharness.records.folder import find_runs
 
     rows = []
@@ -28,7 +28,6 @@ def runs(
         label, score = next(iter(results.scores.items())) if results else ("", None)
         rows.append(
             {
-                "path": str(run.path),
                 "task": record.task,
                 "protocol": record.protocol,
                 "model": record.model["name"],
@@ -36,6 +35,7 @@ def runs(
                 "score": shown(score) if score else "",
                 "samples": f"{results.samples if results else 0} of {record.samples}",
                 "state": "rescored" if record.rescored_from and record.state == "finished" else record.state,
+                "path": str(run.path),
             }
         )
     if as_json:
@@ -43,11 +43,5 @@ def runs(
     elif not rows:
         typer.echo(f"no runs in {folder}; `evalharness run --task NAME` makes one.")
     else:
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(*rows[0], box=None, pad_edge=False)
-        for row in rows:
-            table.add_row(*row.values())
-        console = Console()
-        console.print(table, soft_wrap=not console.is_terminal)
+        for line in columns([tuple(rows[0]), *(tuple(row.values()) for row in rows)]):
+            typer.echo(line)

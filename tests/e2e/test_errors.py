@@ -338,6 +338,15 @@ def test_a_crash_of_ours_is_70(answers: str, monkeypatch: pytest.MonkeyPatch) ->
     assert "Traceback" in debug.err
 
 
+def test_control_c_before_the_first_request(answers: str, monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    def stopped(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("evalharness.run.runner.plan", stopped)
+    said("run", "--task", "gsm8k", "--model", answers).refused(130, "interrupted")
+    assert not (here / "runs").exists()
+
+
 @pytest.mark.usefixtures("fake")
 def test_a_journal_that_is_damaged_in_the_middle(here: Path) -> None:
     arguments = ["run", "--task", "gsm8k", "--limit", 5, "--model", "fake:", "--output", "kept"]
