@@ -54,6 +54,9 @@ class Renderer:
         self._continuation = text(continuation, "continuation")
         self._document = text(document.text if document else None, "document.text")
         self._units_of = text(document.units_of if document else None, "document.units_of") or self._document
+        self._turns: dict[tuple[int, bool], tuple[Sample, Turn]] = {}
+        """Demonstrations already rendered: the same ones stand before sample after sample, and rendering them was
+        half of the time of a replay. By identity, so each sample is kept beside its turn."""
         self._choices: Expression | list[Template] | None = None
         self._gold: Expression | None = None
         if choices:
@@ -98,6 +101,12 @@ class Renderer:
         Raises:
             DataError: the definition does not say what a demonstration answers.
         """
+        key = id(sample), reasoned
+        if key not in self._turns:
+            self._turns[key] = sample, self._demonstration(sample, reasoned)
+        return self._turns[key][1]
+
+    def _demonstration(self, sample: Sample, reasoned: bool) -> Turn:
         template = self._reasoned if reasoned else self._answer
         if template:
             return Turn(self.question(sample), template(_values(sample)))
