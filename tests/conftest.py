@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import settings
 
 # Libraries read these when they are imported, so they are set before any test is.
@@ -23,3 +26,15 @@ sys.path.append(str(Path(__file__).parent))
 # A busy machine is no reason to fail: no test has a deadline for a single example.
 settings.register_profile("evalharness", deadline=None)
 settings.load_profile("evalharness")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+    """Where real data is promised, a test that skips for lack of it fails."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and os.environ.get("EVALHARNESS_DATA") and isinstance(report.longrepr, tuple):
+        reason = str(report.longrepr[2])
+        if "EVALHARNESS_DATA" in reason or "mirror" in reason:
+            report.outcome = "failed"
+            report.longrepr = f"EVALHARNESS_DATA is set, yet: {reason}"

@@ -37,7 +37,7 @@ class Template:
     def __init__(self, source: str, where: str) -> None:
         self.where = where
         self.constant = None if "{" in source else source
-        self._render: Callable[..., str] = _compiled(lambda: environment().from_string(source).render, where, source)
+        self._render: Callable[..., str] = _compiled(lambda: _template(source).render, where, source)
         self.columns = _columns(source)
 
     def __call__(self, values: Mapping[str, Any]) -> str:
@@ -90,6 +90,14 @@ def turn_template(name: str) -> Template:
     if not path.is_file():
         raise UsageError(f"unknown prompt template '{name}'; {nearest(name, [p.stem for p in folder.glob('*.jinja')])}")
     return Template(path.read_text(encoding="utf-8").removesuffix("\n"), where=f"prompts/{path.name}")
+
+
+def _template(source: str) -> Any:
+    template = environment().from_string(source)
+    # jinja2 chains the template's globals before the environment's and copies the chain at every rendering; one
+    # plain dict of them makes a rendering three times as fast (no template here has globals of its own).
+    template.globals = dict(template.globals)
+    return template
 
 
 def _columns(source: str) -> frozenset[str]:

@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 
+ENOUGH_TO_TELL = 5
+"""Samples after which their rate says something of the time left: the first one also waited for its whole wave."""
+
+
 class Progress(Protocol):
     """Told of every finished sample."""
 
@@ -32,7 +36,7 @@ class Silent:
 
 
 class Lines:
-    """A line whenever a tenth more is done, at most one each `interval` seconds: for logs."""
+    """A line each `interval` seconds at most: for logs."""
 
     def __init__(self, interval: float = 10.0) -> None:
         self._interval = interval
@@ -48,13 +52,11 @@ class Lines:
         now = time.monotonic()
         if now - self._last >= self._interval and self._done < self._total:
             self._last = now
-            rate = (self._done - self._before) / (now - self._began)
-            left = (self._total - self._done) / rate
-            print(
-                f"{self._name}: {self._done} of {self._total} samples, about {left:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+            done = self._done - self._before
+            left = ""
+            if done >= ENOUGH_TO_TELL:
+                left = f", about {(self._total - self._done) * (now - self._began) / done:.0f} s left"
+            print(f"{self._name}: {self._done} of {self._total} samples{left}", file=sys.stderr, flush=True)
 
     def stop(self) -> None: ...
 

@@ -101,7 +101,8 @@ except EvalHarnessError as error:
 
 
 def _load(home: Path, endpoint: str, options: dict[str, Any], **environment: str) -> dict[str, Any]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    # TRANSFORMERS_OFFLINE keeps huggingface_hub offline too.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}
     environment = {**inherited, "HF_HOME": str(home), "HF_ENDPOINT": endpoint, "NO_PROXY": "127.0.0.1", **environment}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     command = [sys.executable, "-c", LOAD, json.dumps(options)]
