@@ -93,7 +93,7 @@ class ResultsRecord(Record):
     counts: dict[str, int]
     """Samples that were unparsed, truncated, empty, errored, cut."""
     usage: dict[str, int]
-    """requests, prompt_tokens, distinct_tokens, generated_tokens of the last session of the run."""
+    """requests, prompt_tokens, distinct_tokens, generated_tokens; of a resumed run, the sum over its sessions."""
     seconds: float
     """Time from the first request to the last answer, over all sessions."""
     note: str | None = None
