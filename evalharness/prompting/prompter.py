@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evalharness.errors import DataError
+from evalharness.errors import DataError, UsageError
 from evalharness.prompting.chat import render_chat
 from evalharness.prompting.options import ChoiceOptions, DocumentOptions, PromptOptions
 from evalharness.prompting.split_rules import RULES
@@ -186,6 +186,7 @@ class Prompter:
         """The conversation in every form, with room for `reserve` tokens of answer.
 
         Raises:
+            UsageError: the answer alone fills the model's context.
             DataError: the prompt is longer than the context and the task says `too_long: error`.
         """
         if self.chat:
@@ -247,7 +248,12 @@ class Prompter:
     def _with_ids(self, messages: tuple[Message, ...], text: str, reserve: int) -> Prompt:
         if self.tokenizer is None:
             return Prompt(messages=messages, text=text)
-        room = None if self.max_length is None else max(self.max_length - reserve, 1)
+        room = None if self.max_length is None else self.max_length - reserve
+        if room is not None and room < 1:
+            raise UsageError(
+                f"a context of {self.max_length} tokens has no room for {reserve} tokens of answer; lower "
+                "--set decode.max_tokens, or raise --max-length."
+            )
         ids, _, cut = self._cut(self._encode(text), 0, room, fed=True)
         return Prompt(messages=messages, text=text, ids=ids, cut=cut)
 

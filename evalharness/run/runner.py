@@ -16,7 +16,7 @@ from evalharness import registry
 from evalharness.errors import FailedSamplesError, UsageError, nearest
 from evalharness.hashing import canonical_json, sha256_text
 from evalharness.records.environment import environment
-from evalharness.records.folder import Run, find_runs, read_run
+from evalharness.records.folder import Run, read_run
 from evalharness.records.format import RUN
 from evalharness.records.journal import Journal
 from evalharness.records.run import ResultsRecord, RunRecord, State, differences
@@ -124,6 +124,7 @@ def _run_cell(cell: Cell, model: Model, run: Run, progress: Progress) -> Results
         before = run.results.seconds if run.results else 0.0
         began = time.perf_counter()
         usage = Usage()
+        run.write(run.record.model_copy(update={"state": "running"}))
         state: State = "failed"
         try:
             with showing(progress, cell.name, len(cell.samples), len(cell.samples) - len(waiting)):
@@ -200,10 +201,8 @@ def _open(cell: Cell, model: Model, *, several: bool) -> Run:
         if path.is_dir() and any(path.iterdir()):
             raise UsageError(f"--output {path}: this folder holds other files; name a new or empty one.")
     else:
-        earlier = [run for run in find_runs(RUNS) if run.path.name.endswith(suffix)] if cell.options.resume else []
-        for run in reversed(earlier):
-            if run.record.state != "finished" and run.record.settings == record.settings:
-                return run
+        if cell.options.resume and (unfinished := _unfinished(suffix, record.settings)):
+            return unfinished
         path = _new(RUNS / f"{record.created[:10]}-{suffix}")
     run = Run(path)
     run.write(record.model_copy(update={"id": path.name}))
@@ -219,6 +218,14 @@ def _resumed(run: Run, record: RunRecord, options: RunOptions) -> Run:
             "or ask for the same settings to go on with it."
         )
     return run
+
+
+def _unfinished(suffix: str, settings: Mapping[str, Any]) -> Run | None:
+    """The latest unfinished run of these settings; of the other runs only the names are read."""
+    named = re.compile(rf"\d{{4}}-\d\d-\d\d-{re.escape(suffix)}(-\d+)?")
+    runs = [Run(path.parent) for path in RUNS.glob(f"*/{RUN}") if named.fullmatch(path.parent.name)]
+    unfinished = [run for run in runs if run.record.state != "finished" and run.record.settings == settings]
+    return max(unfinished, key=lambda run: run.record.created, default=None)
 
 
 def _new(path: Path) -> Path:

@@ -18,6 +18,7 @@ from evalharness.backends.replay import load
 from evalharness.errors import DataError, UsageError
 from evalharness.records.encode import sample_line
 from evalharness.records.journal import Journal
+from evalharness.scoring.apply import Scored
 from evalharness.types import (
     Attempt,
     Backend,
@@ -32,7 +33,6 @@ from evalharness.types import (
     Result,
     Sample,
     Sampling,
-    Score,
     ScoreRequest,
 )
 
@@ -232,17 +232,9 @@ def test_a_file_that_is_not_there_or_empty(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------- a run's own journal
 
 
-class Worth:
-    """What scoring would hand over; a journal needs it, a replay does not."""
-
-    answer = None
-    votes: dict[str, int] = {}
-    scores = {"m": Score(1.0)}
-
-
 def journalled(folder: Path, attempts: list[Attempt], *, error: str | None = None) -> None:
     sample = Sample(id="a", index=0, row={}, content_hash="0")
-    worths = [Worth() for _ in attempts]
+    worths = [Scored(None) for _ in attempts]
     with Journal(folder / "samples.jsonl") as journal:
         journal.append(
             sample_line(task="t", sample=sample, reference=Reference(), attempts=attempts, scoreds=worths,
