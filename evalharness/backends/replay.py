@@ -75,6 +75,7 @@ class ReplayBackend:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._said = _read(path)
+        self._tasks = {task for task, _ in self._said}
         self._asked: dict[tuple[str, int], str] = {}
         """The sample that was answered from its position alone."""
         verbs: set[Literal["score", "generate"]] = set()
@@ -124,9 +125,8 @@ class ReplayBackend:
             if (said := self._said.get((task, origin.index))) is not None:
                 self._check_alone(origin)
                 return said
-        tasks = {task for task, _ in self._said}
-        if tasks.isdisjoint({origin.task, None}):
-            known = ", ".join(sorted(str(task) for task in tasks)[:5])
+        if self._tasks.isdisjoint({origin.task, None}):
+            known = ", ".join(sorted(str(task) for task in self._tasks)[:5])
             raise DataError(f"{self.path}: no line is of the task {origin.task}; it has lines of {known}.")
         raise DataError(
             f"{self.path}: no line for {origin.task}, sample {origin.sample_id}: "
@@ -325,12 +325,15 @@ def _scores(values: Sequence[Any], greedy: Sequence[Any], place: str) -> _Scores
 
 
 def _answers(calls: Sequence[Mapping[str, Any]], place: str) -> tuple[_Answer, ...]:
-    """The answers of a repeat's requests in order; a scoring call made one request for each continuation."""
+    """The answers of a repeat's requests in order.
+
+    A scoring call made one request for each continuation, and none where the sample had no choices to score.
+    """
     answers: list[_Answer] = []
     for call in calls:
         if "log_likelihoods" in call:
             for values, greedy in zip(call["log_likelihoods"], call["greedy"], strict=True):
                 answers.append(_scores(values, greedy, place))
-        else:
+        elif "completions" in call:
             answers.append(tuple(map(completion_of, call["completions"])))
     return tuple(answers)

@@ -262,6 +262,12 @@ def test_a_journal_answers_by_repeat_and_call_with_every_token(tmp_path: Path) -
             ask(backend, request)
 
 
+def test_a_call_that_asked_nothing_does_not_spoil_the_journal(tmp_path: Path) -> None:
+    empty = Call(prompt=Prompt(messages=(), text="?"))
+    journalled(tmp_path, [Attempt(calls=(empty, said("x")))])
+    assert texts(load(str(tmp_path)), generate("a")) == ["x"]
+
+
 def test_a_sample_that_failed_may_have_a_second_line(tmp_path: Path) -> None:
     journalled(tmp_path, [], error="the tool broke.")
     with pytest.raises(DataError, match="it failed in the recorded run"):

@@ -43,11 +43,11 @@ def wikitext(count: int) -> list[Row]:
     return [{"page": f" = Boat {n} = \n \n It has \" {n} masts \" , and one @-@ eyed cat . \n"} for n in range(count)]
 
 
-def mmlu(subject: str, count: int) -> list[Row]:
+def mmlu(subject: str, count: int, first: int = 0) -> list[Row]:
     return [
         {"question": f"{subject}: what is {n}+1?", "subject": subject, "answer": n % 4,
          "choices": [str(n + 1 + (place - n) % 4) for place in range(4)]}
-        for n in range(count)
+        for n in range(first, first + count)
     ]  # fmt: skip
 
 
@@ -71,5 +71,5 @@ def write_mirror(root: Path, count: int = 60) -> Path:
         write_rows(root / f"{place}.jsonl", rows)
     for subject, some in MMLU.items():
         write_rows(root / f"cais/mmlu/{subject}/test.jsonl", mmlu(subject, some))
-        write_rows(root / f"cais/mmlu/{subject}/dev.jsonl", mmlu(subject, 5))
+        write_rows(root / f"cais/mmlu/{subject}/dev.jsonl", mmlu(subject, 5, first=10))
     return root

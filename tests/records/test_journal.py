@@ -20,7 +20,7 @@ def line(id: str, **more: Any) -> dict[str, Any]:
     return {"task": "t", "id": id, **more}
 
 
-@pytest.fixture()
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "samples.jsonl"
 
