@@ -54,7 +54,9 @@ def main() -> None:
             taken[name].append(seconds(arguments))
     median = {f"{name}_seconds": round(statistics.median(values), 3) for name, values in taken.items()}
     ratios = {
-        f"{name}_ratio": round(statistics.median(taken[f"lm_eval_{name}"]) / statistics.median(taken[f"ours_{name}"]), 1)
+        f"{name}_ratio": round(
+            statistics.median(taken[f"lm_eval_{name}"]) / statistics.median(taken[f"ours_{name}"]), 1
+        )
         for name in OURS
         if f"lm_eval_{name}" in taken
     }

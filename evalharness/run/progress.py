@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-
 ENOUGH_TO_TELL = 5
 """Samples after which their rate says something of the time left: the first one also waited for its whole wave."""
 

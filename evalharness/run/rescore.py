@@ -82,7 +82,7 @@ def rescore(
     def lines() -> Iterator[dict[str, Any]]:
         for old in run.samples():
             new = rescored_line(old, task)
-            if new["scores"] != old["scores"] or new["answer"] != old["answer"]:
+            if _worth(new) != _worth(old):
                 changes.append(Change(old["id"], old["scores"], new["scores"], old["answer"], new["answer"]))
             yield new
 
@@ -102,6 +102,11 @@ def rescore(
     )
     target.write(results)
     return Rescored(target, results, before, tuple(changes))
+
+
+def _worth(line: Mapping[str, Any]) -> str:
+    """Scores and answer as text, in which a score that is not a number equals itself."""
+    return repr((sorted(line["scores"].items()), line["answer"]))
 
 
 def _task_today(run: Run, include: tuple[Path, ...], trust_code: bool) -> Task:

@@ -15,7 +15,7 @@ from typing import Any
 from evalharness import registry
 from evalharness.errors import FailedSamplesError, UsageError, nearest
 from evalharness.hashing import canonical_json, sha256_text
-from evalharness.records.environment import environment
+from evalharness.records.environment import environment, without_secrets
 from evalharness.records.folder import Run, read_run
 from evalharness.records.format import RUN
 from evalharness.records.journal import Journal
@@ -246,7 +246,7 @@ def _record(cell: Cell, model: Model) -> RunRecord:
         "details": dict(info.details),
         "tokenizer": tokenizer.fingerprint if tokenizer else None,
     }
-    settings = settings_of(cell, facts)
+    settings = without_secrets(settings_of(cell, facts))
     return RunRecord(
         id="",
         state="running",
@@ -258,8 +258,8 @@ def _record(cell: Cell, model: Model) -> RunRecord:
         ),
         task_source=str(cell.task.path),
         model=facts,
-        model_spec=model.spec,
-        options=cell.options.model_dump(mode="json", exclude_defaults=True),
+        model_spec=without_secrets(model.spec),
+        options=without_secrets(cell.options.model_dump(mode="json", exclude_defaults=True)),
         settings=settings,
         hashes={**cell.hashes, "settings": sha256_text(canonical_json(settings))},
         samples=len(cell.samples),

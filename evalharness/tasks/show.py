@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.data.samples import samples
-from evalharness.data.sources import SourceSettings, load_split, mirror_root
+from evalharness.data.sources import MissingDataError, SourceSettings, load_split, mirror_root
 from evalharness.errors import UsageError
 from evalharness.hashing import sha256_text
 from evalharness.prompting.prompter import Prompter
@@ -67,11 +67,21 @@ def _rows(task: Task, settings: SourceSettings) -> tuple[Sample, list[Sample], s
     data, wanted = definition.data, definition.demonstrations
     subset = task.subsets()[0]
     at_hand = data.generator or data.file or (data.hub and mirror_root(settings))
-    if not at_hand:
-        if not definition.examples:
-            raise UsageError(f"{task.name}: no data is at hand and the file writes no examples; give --data-dir.")
-        written = synthetic_samples(task)
-        return written[0], written[1 : 1 + min(wanted.shots, SYNTHETIC_SHOTS)], "an example row of the task file"
+    try:
+        if at_hand:
+            return _real(task, subset, settings)
+    except MissingDataError:
+        if settings.data_dir is not None:
+            raise  # the user named the place where a real row should be
+    if not definition.examples:
+        raise UsageError(f"{task.name}: no data is at hand and the file writes no examples; give --data-dir.")
+    written = synthetic_samples(task)
+    return written[0], written[1 : 1 + min(wanted.shots, SYNTHETIC_SHOTS)], "an example row of the task file"
+
+
+def _real(task: Task, subset: str | None, settings: SourceSettings) -> tuple[Sample, list[Sample], str]:
+    """The first sample of the data."""
+    data, wanted = task.definition.data, task.definition.demonstrations
     base = task.path.parent
     split = load_split(data, data.split, subset=subset, settings=settings, base_dir=base)
     first = next(samples(split, task.columns, subset=subset, id_column=data.id))

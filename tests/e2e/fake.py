@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -64,7 +64,7 @@ class Fake:
     verbs: frozenset[Any] = frozenset({"score", "generate"})
     _served: int = 0
 
-    tokenizer: Tokenizer | None = Letters()
+    tokenizer: Tokenizer | None = field(default_factory=Letters)
 
     @property
     def info(self) -> BackendInfo:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from e2e.fake import plugin_folder
 from e2e.rows import write_mirror
 

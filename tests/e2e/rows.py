@@ -17,7 +17,8 @@ def gsm8k(count: int) -> list[Row]:
     return [
         {
             "question": f"Box {n} holds {n + 2} red and {3 * n} blue marbles. How many marbles does it hold?",
-            "answer": f"It holds {n + 2}+{3 * n} = <<{n + 2}+{3 * n}={4 * n + 2}>>{4 * n + 2} marbles.\n#### {4 * n + 2}",
+            "answer": f"It holds {n + 2}+{3 * n} = <<{n + 2}+{3 * n}={4 * n + 2}>>{4 * n + 2} marbles.\n"
+            f"#### {4 * n + 2}",
         }
         for n in range(count)
     ]
@@ -40,7 +41,7 @@ def lambada(count: int) -> list[Row]:
 
 
 def wikitext(count: int) -> list[Row]:
-    return [{"page": f" = Boat {n} = \n \n It has \" {n} masts \" , and one @-@ eyed cat . \n"} for n in range(count)]
+    return [{"page": f' = Boat {n} = \n \n It has " {n} masts " , and one @-@ eyed cat . \n'} for n in range(count)]
 
 
 def mmlu(subject: str, count: int, first: int = 0) -> list[Row]:

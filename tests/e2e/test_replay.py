@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-import evalharness
 from e2e.command import environment
 from e2e.fake import Fake
 from e2e.rows import gsm8k, write_rows
+
+import evalharness
 from evalharness.data.demo import DEMONSTRATIONS, FOLDER
 from evalharness.data.generators import coin_flip, last_letters
 from evalharness.records.folder import Run

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from e2e.command import Process, lines_in, said
+
 from evalharness.records.folder import Run, find_runs, read_run
 
 SAMPLES, CHOICES = 60, 4
@@ -42,7 +42,9 @@ def test_killed_at_five_random_moments(here: Path, plugin: Path, reference: dict
     for moment in moments:
         finished_before = set(by_id(the_run(here))) if (here / "runs").exists() else set()
         asked_before = lines_in(log)
-        ended = Process(here, *arguments, path=(plugin,)).when(lambda moment=moment: lines_in(log) > moment, signal.SIGKILL)
+        ended = Process(here, *arguments, path=(plugin,)).when(
+            lambda moment=moment: lines_in(log) > moment, signal.SIGKILL
+        )
         killed += ended.code == -signal.SIGKILL
         asked = log.read_text().splitlines()[asked_before:]
         assert finished_before.isdisjoint(line.split()[0] for line in asked)

@@ -80,7 +80,7 @@ def test_real_rows(name: str, oracle: Oracle, stack: Any, peer: Any, real_mirror
     benchmark = BENCHMARKS[name]
     rows = ours.read_split(real_mirror, f"{benchmark.place}/{benchmark.split}")[:DOCUMENTS]
     cell = ours.cell(benchmark.task, real_mirror, protocol="lm-eval", shots=0, limit=DOCUMENTS)
-    splits = {split: rows for split in ("train", "validation", "dev", "test")}
+    splits = dict.fromkeys(("train", "validation", "dev", "test"), rows)
     asked = by_document(oracle.task(benchmark.lm_eval, splits, shots=0))
     by_index = {sample.index: asked[position] for position, sample in enumerate(cell.samples)}
     assert len(by_index) == DOCUMENTS

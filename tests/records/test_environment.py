@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.records.environment import _git, environment, masked
+from evalharness.records.environment import _git, environment, masked, without_secrets
 
 
 def test_the_facts_are_plain_json() -> None:
@@ -41,6 +41,9 @@ def test_nothing_heavy_is_imported() -> None:
         (["hf_abcdefghijklmn"], ["***"]),
         (["https://me:word@host/v1"], ["https://***@host/v1"]),
         (["Authorization: Bearer abc.def"], ["Authorization: ***"]),
+        (["--model_args", "a=x,api_key=SECRET,b=y"], ["--model_args", "a=x,api_key=***,b=y"]),
+        (["Authorization: Basic abcdef=="], ["Authorization: ***"]),
+        (["github_pat_abcdefghijkl", "AKIAABCDEFGHIJKLMNOP"], ["***", "***"]),
         (["--tokenizer", "gpt2", "--batch-tokens", "512"], ["--tokenizer", "gpt2", "--batch-tokens", "512"]),
         (["--model", "smollm2", "task-1", "--set", "decode.max_tokens=4"],
          ["--model", "smollm2", "task-1", "--set", "decode.max_tokens=4"]),
@@ -49,6 +52,13 @@ def test_nothing_heavy_is_imported() -> None:
 )  # fmt: skip
 def test_secrets_of_a_command_line_are_masked(arguments: list[str], shown: list[str]) -> None:
     assert masked(arguments) == shown
+
+
+def test_secrets_in_what_a_record_keeps_are_masked() -> None:
+    kept = {"options": {"set": {"api_key": "abc", "decode": {"max_tokens": 4}}, "model": ["https://me:word@host"]}}
+    assert without_secrets(kept) == {
+        "options": {"set": {"api_key": "***", "decode": {"max_tokens": 4}}, "model": ["https://***@host"]}
+    }
 
 
 def test_values_of_the_environment_are_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

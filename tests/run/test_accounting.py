@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.run.accounting import Usage
-from evalharness.types import Completion, Completions, GenerateRequest, Likelihood, Origin, Prompt, Sampling, ScoreRequest
+from evalharness.types import (
+    Completion,
+    Completions,
+    GenerateRequest,
+    Likelihood,
+    Origin,
+    Prompt,
+    Sampling,
+    ScoreRequest,
+)
 
 ORIGIN = Origin(task="t", sample_id="0", index=0)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from e2e.command import said
+
 from evalharness.records.folder import find_runs
 
 COUNTED = ("requests", "prompt_tokens", "distinct_tokens")
@@ -47,7 +47,9 @@ def test_requests_and_tokens_are_those_of_the_run(arguments: list[object], here:
 
 @pytest.mark.usefixtures("fake")
 def test_requests_that_depend_on_answers_are_a_lower_bound(here: Path) -> None:
-    estimate, results = both("--task", "gsm8k", "--limit", 3, "--method", "zero_shot_chain_of_thought", "--model", "fake:")
+    estimate, results = both(
+        "--task", "gsm8k", "--limit", 3, "--method", "zero_shot_chain_of_thought", "--model", "fake:"
+    )
     assert estimate["open_ended"]
     assert estimate["requests"] == results["usage"]["requests"] == 6
     assert estimate["prompt_tokens"] < results["usage"]["prompt_tokens"]

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from e2e.fake import Fake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from e2e.fake import Fake
 from evalharness.backends.batching import Waves
 from evalharness.run import execute as module
 from evalharness.run.accounting import Usage
@@ -28,7 +28,9 @@ def cell(task: str, **options: Any) -> Cell:
 def lines(found: Cell, samples: list[Sample], backend: Any = None) -> dict[str, Mapping[str, Any]]:
     """The journal lines of some samples, by id."""
     written: dict[str, Mapping[str, Any]] = {}
-    asyncio.run(module.execute(found, backend or Fake(), samples, lambda line: written.update({line["id"]: line}), Usage()))
+    asyncio.run(
+        module.execute(found, backend or Fake(), samples, lambda line: written.update({line["id"]: line}), Usage())
+    )
     return written
 
 
@@ -133,7 +135,10 @@ def test_every_sample_of_a_wave_goes_down_together() -> None:
 
 def test_an_error_of_one_sample_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     found = cell("arc_easy", limit=6)
-    broken = [replace(sample, row={**sample.row, "answerKey": "Z"}) if n == 2 else sample for n, sample in enumerate(found.samples)]
+    broken = [
+        replace(sample, row={**sample.row, "answerKey": "Z"}) if n == 2 else sample
+        for n, sample in enumerate(found.samples)
+    ]
     written = lines(found, broken)
     failed = [id for id, line in written.items() if line.get("error")]
     assert failed == [broken[2].id]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-
 from e2e.rows import MMLU, arc_easy, gsm8k, write_mirror
+
 from evalharness.errors import UsageError
 from evalharness.run.options import RunOptions
 from evalharness.run.plan import Cell, plan, settings_of

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-
-import evalharness
 from e2e.fake import Fake
 from e2e.rows import write_rows
+
+import evalharness
 from evalharness.errors import UsageError
 from evalharness.records.folder import Run, read_run
 from evalharness.run.rescore import rescore

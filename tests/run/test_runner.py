@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-import evalharness
 from e2e.command import lines_in, said
 from e2e.fake import Fake
+
+import evalharness
 from evalharness.errors import UsageError
 from evalharness.records.folder import Run, find_runs, read_run
 from evalharness.run import runner
