@@ -258,7 +258,7 @@ class StackBackend:
 
         ids, sampling = _ids(request.prompt.ids), request.sampling
         if not ids:
-            raise UsageError("the prompt is empty: a model needs at least one token to continue.")
+            raise DataError("the prompt is empty: a model needs at least one token to continue.")
         if sampling.max_tokens < 1 or request.n < 1:
             raise UsageError(f"max_tokens is {sampling.max_tokens} and n is {request.n}: each must be at least 1.")
         self._check(ids, len(ids), request)

@@ -36,7 +36,7 @@ class Reporter:
                 typer.echo(line)
 
     def end(self) -> None:
-        if self._json:
+        if self._json and self._runs:
             typer.echo(json.dumps([as_json(run, results) for run, results in self._runs], ensure_ascii=False, indent=1))
         elif len(self._runs) > 1:
             rows = [("task", "protocol", "model", "metric", "score", "n")]

@@ -98,8 +98,10 @@ def run(
 
             reporter.estimates(estimate(options))
         else:
-            runner.run(options, progress=choose(quiet=quiet), report=reporter.finished)
-            reporter.end()
+            try:
+                runner.run(options, progress=choose(quiet=quiet), report=reporter.finished)
+            finally:
+                reporter.end()  # what finished is told, whatever became of the rest
     except KeyboardInterrupt as interruption:
         # One without a sentence came before the first request (an `InterruptedRun` brings its own).
         reporter.interrupted(str(interruption) or "interrupted: nothing had been asked yet.")

@@ -5,13 +5,14 @@ A sample has more than one line where it failed and was asked again by a resumed
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from evalharness.errors import DataError, DiskError
+from evalharness.errors import DataError, DiskError, UsageError
 from evalharness.records.strict_json import one_line, parse
 
 
@@ -19,6 +20,7 @@ class Journal:
     """A journal that is written. A torn last line, which a killed run may leave, is cut off at opening.
 
     Raises:
+        UsageError: another process is writing it.
         DataError: a line before the last one is damaged.
         DiskError: the file cannot be opened or mended.
     """
@@ -35,10 +37,23 @@ class Journal:
         except OSError as error:
             raise DiskError(f"{path}: the journal cannot be opened ({_reason(error)}).") from error
         try:
+            self._lock()
             self._mend()
         except BaseException:
             self._file.close()
             raise
+
+    def _lock(self) -> None:
+        """Held until the file is closed, also by death: two processes never write one journal."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"{self.path}: another process is writing this run; wait for it, or start one of its own with "
+                "--no-resume or another --output."
+            ) from None
+        except OSError:
+            return  # a file system without locks
 
     def _mend(self) -> None:
         self._end = 0

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from evalharness.errors import DataError, DiskError
+from evalharness.errors import DataError, DiskError, UsageError
 from evalharness.records.journal import Journal, finished, read_lines, read_samples
 
 
@@ -140,3 +140,14 @@ def test_a_full_disk_is_one_sentence_and_leaves_whole_lines(path: Path) -> None:
     journal.append(line("c"))
     journal.close()
     assert [each["id"] for each in read_lines(path)] == ["a", "c"]
+
+
+def test_two_writers_never_share_a_journal(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    with Journal(path) as journal:
+        journal.append(line("a"))
+        with pytest.raises(UsageError, match="another process is writing this run"):
+            Journal(path)
+        journal.append(line("b"))
+    with Journal(path) as journal:
+        assert sorted(journal.done) == ["a", "b"]
