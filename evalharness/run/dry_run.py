@@ -27,15 +27,13 @@ from evalharness.types import (
     Completions,
     GenerateRequest,
     Likelihood,
-    Origin,
-    Prompt,
     Sample,
-    Sampling,
     Tokenizer,
     Wave,
 )
 
-MEASURED_SAMPLES = 4
+MEASURED_SAMPLES = 8
+"""Samples of the run that are run for the measurement, at most; half of them where there are few."""
 DECODING_ROWS = 32
 """Completions decoded side by side when the time of a step is measured."""
 DECODING_STEPS = 8
@@ -92,7 +90,7 @@ def _estimate(cell: Cell, backend: Backend) -> Estimate:
         max_generated_tokens=counter.max_generated,
         open_ended=counter.dependent,
         seconds=seconds,
-        measured_on=f"measured on {min(MEASURED_SAMPLES, len(cell.samples))} of the samples",
+        measured_on=f"measured on {len(_spread(cell.samples))} of the samples",
     )
 
 
@@ -132,10 +130,15 @@ def _ignore(line: Mapping[str, Any]) -> None: ...
 # --------------------------------------------------------------------------- time
 
 
+def _spread(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """A few samples, evenly spread."""
+    count = min(MEASURED_SAMPLES, (len(samples) + 1) // 2)
+    return samples[:: max(len(samples) // count, 1)][:count]
+
+
 def _seconds(cell: Cell, backend: Backend, usage: Usage) -> float:
     """Prompt tokens at the measured rate, and for generation the steps of decoding at the measured time a step."""
-    step = max(len(cell.samples) // MEASURED_SAMPLES, 1)
-    few = cell.samples[::step][:MEASURED_SAMPLES]
+    few = _spread(cell.samples)
     warm = getattr(backend, "warm", None)
     if warm is not None:
         warm()
@@ -146,18 +149,28 @@ def _seconds(cell: Cell, backend: Backend, usage: Usage) -> float:
 
 
 def _generation_seconds(cell: Cell, backend: Backend, few: Sequence[Sample], usage: Usage) -> float:
+    """Reading every prompt, then decoding: many rows at once while samples wait, few rows for the long tail."""
     probe = _Probe(backend)
     _, measured = _timed(cell, probe, few)
-    prefill, read = asyncio.run(_first_tokens(backend, probe.seen[:1]))
-    rows = min(DECODING_ROWS, len(cell.samples) * max(request.n for request in probe.seen))
-    a_step = asyncio.run(_step(backend, probe.seen, rows))
+    asked = probe.seen[len(probe.seen) // 2]
+    seconds_to_read, many, alone = asyncio.run(_pace(backend, asked, min(DECODING_ROWS, len(cell.samples) * asked.n)))
     completions = sum(request.n for request in probe.seen)
-    mean = measured.generated_tokens / completions
-    longest = max(measured.longest, 1)
     every = completions * len(cell.samples) / len(few)
-    # Streams join as others leave: while enough wait, every step serves `rows` of them; the last tail off.
-    steps = max(mean * every / rows, mean) + (longest - mean)
-    return prefill / read * usage.prompt_tokens + steps * a_step
+    mean = measured.generated_tokens / completions
+    tail = _longest(measured, completions, every, asked.sampling.max_tokens) - mean
+    bulk = max(mean * every / DECODING_ROWS, mean)
+    reading = seconds_to_read / max(len(asked.prompt.ids or ()), 1) * usage.prompt_tokens
+    return reading + bulk * many + max(tail, 0.0) * alone
+
+
+def _longest(measured: Usage, completions: int, every: float, limit: int) -> float:
+    """Expected length of the longest of `every` completions, of which a few were seen.
+
+    One completion of n reaches the limit with the chance (hits + 1/2) / (n + 1), the mean under Jeffreys' prior.
+    """
+    chance = ((measured.longest >= limit) + 0.5) / (completions + 1)
+    none: float = (1 - chance) ** max(every - completions, 0.0)
+    return none * measured.longest + (1 - none) * limit
 
 
 def _timed(cell: Cell, backend: Backend, few: Sequence[Sample]) -> tuple[float, Usage]:
@@ -189,33 +202,19 @@ class _Probe:
     def close(self) -> None: ...
 
 
-async def _first_tokens(backend: Backend, requests: Sequence[GenerateRequest]) -> tuple[float, int]:
-    """Seconds to read the prompts of `requests`, and their tokens."""
-    one = [replace(request, sampling=replace(request.sampling, max_tokens=1)) for request in requests]
-    async with Waves(backend) as waves:
+async def _pace(backend: Backend, asked: GenerateRequest, rows: int) -> tuple[float, float, float]:
+    """Seconds to read a prompt, of a step that decodes `rows` completions of it, and of one that decodes two."""
+
+    async def seconds(waves: Waves, n: int, tokens: int) -> float:
+        sampling = replace(asked.sampling, max_tokens=tokens, temperature=1.0, stop=())
         began = time.perf_counter()
-        await asyncio.gather(*(waves.ask(request) for request in one))
-        return time.perf_counter() - began, sum(len(request.prompt.ids or ()) for request in one)
-
-
-async def _step(backend: Backend, requests: Sequence[GenerateRequest], rows: int) -> float:
-    """Seconds of one step that decodes `rows` completions: several steps less one, on short prompts."""
-    ids = [(requests[number % len(requests)].prompt.ids or (0,))[-16 - number % 8 :] for number in range(rows)]
-
-    def asked(tokens: int) -> list[GenerateRequest]:
-        return [
-            GenerateRequest(
-                origin=Origin(task="", sample_id=str(number), index=number),
-                prompt=Prompt(messages=(), text="", ids=prompt),
-                sampling=Sampling(max_tokens=tokens),
-            )
-            for number, prompt in enumerate(ids)
-        ]
+        await waves.ask(replace(asked, sampling=sampling, n=n))
+        return time.perf_counter() - began
 
     async with Waves(backend) as waves:
-        times = []
-        for tokens in (1, 1, 1 + DECODING_STEPS):
-            began = time.perf_counter()
-            await asyncio.gather(*(waves.ask(request) for request in asked(tokens)))
-            times.append(time.perf_counter() - began)
-    return max(times[2] - times[1], 0.0) / DECODING_STEPS
+        reading = await seconds(waves, 1, 1)
+        steps = []
+        for n in (rows, 2):
+            short = await seconds(waves, n, 1)
+            steps.append(max(await seconds(waves, n, 1 + DECODING_STEPS) - short, 0.0) / DECODING_STEPS)
+    return reading, steps[0], steps[1]
