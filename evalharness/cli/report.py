@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from evalharness.records.folder import Run
-from evalharness.records.run import ResultsRecord, ScoreRecord
+from evalharness.records.run import ResultsRecord, RunRecord, ScoreRecord
 from evalharness.run.options import DEFAULT_MODEL, RunOptions
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Reporter:
                 label, score = next(iter(results.scores.items()))
                 record = run.record
                 name = str(record.model["name"])
-                rows.append((record.task, record.protocol, name, label, shown(score), str(score.n)))
+                rows.append((record.task, protocol_of(record), name, label, shown(score), str(score.n)))
             for line in columns(rows):
                 typer.echo(line)
 
@@ -70,7 +70,7 @@ class Reporter:
 def block(run: Run, results: ResultsRecord) -> list[str]:
     """The summary of one run: score, interval, n of N, what stands beside it, cost, place."""
     record = run.record
-    lines = [typer.style(f"{record.task} · {record.protocol} · {record.model['name']}", bold=True)]
+    lines = [typer.style(f"{record.task} · {protocol_of(record)} · {record.model['name']}", bold=True)]
     width = max(len(label) for label in results.scores)
     for label, score in results.scores.items():
         lines.append(f"  {label:<{width}}  {shown(score)}   {_n_of(score, results)}")
@@ -88,6 +88,24 @@ def block(run: Run, results: ResultsRecord) -> list[str]:
         lines.append(f"  note: {results.note}")
     lines.append(f"  {run.path}")
     return lines
+
+
+CHANGES = ("shots", "method", "repeats", "reducer", "chat", "system_prompt", "set")
+"""Options that change what a protocol says."""
+
+
+def protocol_of(record: RunRecord) -> str:
+    """The protocol with what the user changed of it: ``default (method=direct, decode.temperature=0.7)``."""
+    changes = [f"{key}={value}" for key, value in _leaves({key: record.options.get(key) for key in CHANGES})]
+    return f"{record.protocol} ({', '.join(changes)})" if changes else record.protocol
+
+
+def _leaves(options: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, "" if key == "set" else f"{place}{key}.")
+        elif value is not None:
+            yield f"{place}{key}", value
 
 
 def shown(score: ScoreRecord) -> str:

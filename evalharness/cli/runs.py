@@ -19,7 +19,7 @@ def runs(
 ) -> None:
     import json
 
-    from evalharness.cli.report import columns, shown
+    from evalharness.cli.report import columns, protocol_of, shown
     from evalharness.records.folder import find_runs
 
     rows = []
@@ -29,7 +29,7 @@ def runs(
         rows.append(
             {
                 "task": record.task,
-                "protocol": record.protocol,
+                "protocol": protocol_of(record),
                 "model": record.model["name"],
                 "metric": label,
                 "score": shown(score) if score else "",
