@@ -19,7 +19,7 @@ from evalharness.run.accounting import Usage
 from evalharness.run.execute import execute, fits
 from evalharness.run.options import RunOptions
 from evalharness.run.plan import Cell, plan
-from evalharness.run.runner import load_backend
+from evalharness.run.runner import load_backend, warm
 from evalharness.types import (
     Backend,
     BackendInfo,
@@ -94,13 +94,11 @@ def _estimate(cell: Cell, backend: Backend) -> Estimate:
     )
 
 
-class _Counter:
-    """A backend with the real one's tokenizer and limits, whose every answer is empty."""
+class _InFront:
+    """Stands in front of the real backend, with its tokenizer and limits."""
 
     def __init__(self, real: Backend) -> None:
         self._real = real
-        self.max_generated = 0
-        self.dependent = False
 
     @property
     def info(self) -> BackendInfo:
@@ -109,6 +107,17 @@ class _Counter:
     @property
     def tokenizer(self) -> Tokenizer | None:
         return self._real.tokenizer
+
+    def close(self) -> None: ...
+
+
+class _Counter(_InFront):
+    """Answers everything at once, with nothing, and counts."""
+
+    def __init__(self, real: Backend) -> None:
+        super().__init__(real)
+        self.max_generated = 0
+        self.dependent = False
 
     def answer(self, wave: Wave) -> None:
         for ticket in wave:
@@ -120,8 +129,6 @@ class _Counter:
             else:
                 scored = len(request.ids or "x") - request.start
                 ticket.resolve(Likelihood((0.0,) * scored, (True,) * scored))
-
-    def close(self) -> None: ...
 
 
 def _ignore(line: Mapping[str, Any]) -> None: ...
@@ -139,9 +146,7 @@ def _spread(samples: Sequence[Sample]) -> Sequence[Sample]:
 def _seconds(cell: Cell, backend: Backend, usage: Usage) -> float:
     """Prompt tokens at the measured rate, and for generation the steps of decoding at the measured time a step."""
     few = _spread(cell.samples)
-    warm = getattr(backend, "warm", None)
-    if warm is not None:
-        warm()
+    warm(backend)
     if cell.task.method.scores:
         seconds, measured = _timed(cell, backend, few)
         return seconds * usage.prompt_tokens / max(measured.prompt_tokens, 1)
@@ -180,26 +185,16 @@ def _timed(cell: Cell, backend: Backend, few: Sequence[Sample]) -> tuple[float, 
     return time.perf_counter() - began, usage
 
 
-class _Probe:
+class _Probe(_InFront):
     """Passes requests on and remembers the generations."""
 
     def __init__(self, real: Backend) -> None:
-        self._real = real
+        super().__init__(real)
         self.seen: list[GenerateRequest] = []
-
-    @property
-    def info(self) -> BackendInfo:
-        return self._real.info
-
-    @property
-    def tokenizer(self) -> Tokenizer | None:
-        return self._real.tokenizer
 
     def answer(self, wave: Wave) -> None:
         self.seen += [ticket.request for ticket in wave if isinstance(ticket.request, GenerateRequest)]
         self._real.answer(wave)
-
-    def close(self) -> None: ...
 
 
 async def _pace(backend: Backend, asked: GenerateRequest, rows: int) -> tuple[float, float, float]:

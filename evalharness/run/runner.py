@@ -134,7 +134,7 @@ def _run_cell(cell: Cell, model: Model, run: Run, progress: Progress) -> Results
                     progress.advance(headline(line))
 
                 if waiting:
-                    _warm(model.backend)
+                    warm(model.backend)
                     began = time.perf_counter()
                     asyncio.run(execute(cell, model.backend, waiting, sink, usage))
             state = "finished"
@@ -154,11 +154,11 @@ def _run_cell(cell: Cell, model: Model, run: Run, progress: Progress) -> Results
     return results
 
 
-def _warm(backend: Backend) -> None:
+def warm(backend: Backend) -> None:
     """Load the weights now, where a backend can: a damaged model is one error, not one for each sample."""
-    warm = getattr(backend, "warm", None)
-    if warm is not None:
-        warm()
+    load = getattr(backend, "warm", None)
+    if load is not None:
+        load()
 
 
 def _summary(cell: Cell, run: Run, usage: Usage, seconds: float) -> ResultsRecord:

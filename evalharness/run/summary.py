@@ -6,13 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from evalharness.records.encode import FLAGS
 from evalharness.records.run import ResultsRecord, ScoreRecord
 from evalharness.run.plan import Cell
 from evalharness.scoring.base import Metric
 from evalharness.stats.intervals import estimate
 from evalharness.tasks.task import Task
-
-FLAGS = ("unparsed", "truncated", "empty", "errored", "cut")
 
 DEMO_NOTE = "a bundled sample, not the benchmark: it compares with nothing"
 
