@@ -141,15 +141,6 @@ def read_samples(path: Path) -> Iterator[dict[str, Any]]:
             yield line
 
 
-def finished(path: Path) -> dict[str, bool]:
-    """Every sample in a journal, and whether it failed; of a sample with two lines the last one counts.
-
-    Raises:
-        DataError, DiskError: as `read_lines`.
-    """
-    return {_id(line, path): bool(line.get("error")) for line in read_lines(path)}
-
-
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The good lines of a journal, each with the offset of its end."""
     end = 0

@@ -39,9 +39,6 @@ class Letters:
     def encode(self, text: str) -> list[int]:
         return [ord(letter) + 2 for letter in text]
 
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        return [self.encode(text) for text in texts]
-
     def decode(self, ids: Sequence[int]) -> str:
         return "".join(chr(id - 2) for id in ids if id > 1)
 

@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 
 from evalharness.errors import DataError, DiskError, UsageError
-from evalharness.records.journal import Journal, finished, read_lines, read_samples
+from evalharness.records.journal import Journal, read_lines, read_samples
+
+
+def finished(path: Path) -> dict[str, bool]:
+    """Every sample that counts, and whether it failed."""
+    return {line["id"]: bool(line.get("error")) for line in read_samples(path)}
 
 
 def line(id: str, **more: Any) -> dict[str, Any]:
