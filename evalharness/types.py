@@ -39,8 +39,8 @@ class Sample:
 class Reference:
     """What scoring needs to know of a sample; kept in the journal, so that re-scoring needs no data."""
 
-    target: str | int | tuple[str, ...] | None = None
-    """The right text, any of several right texts, or the position of the right choice."""
+    target: str | int | tuple[str, ...] | tuple[int, ...] | None = None
+    """The right text or the position of the right choice; a tuple where any of several is right."""
     choices: tuple[str, ...] = ()
     """The choices as the continuations say them, without the delimiter before them."""
     units: Mapping[str, int] = field(default_factory=dict)

@@ -83,11 +83,13 @@ def _print(facts: dict[str, Any]) -> None:
     typer.echo(yaml.safe_dump(definition, allow_unicode=True, sort_keys=False, width=110).rstrip())
     typer.secho(f"\nprompt of {facts['row']} (sha256 {facts['prompt_hash'][:16]})", bold=True)
     typer.echo(facts["prompt"])
-    if facts["continuations"]:
-        typer.secho("continuations", bold=True)
-        for number, text in enumerate(facts["continuations"]):
-            typer.echo(f"{'*' if number == facts['gold'] else ' '} {text!r}")
-    elif facts["target"] is not None:
+    for title in ("questions", "continuations"):
+        if facts[title]:
+            typer.secho(title, bold=True)
+            marked = facts["gold"] if title == "questions" or not facts["questions"] else ()
+            for number, text in enumerate(facts[title]):
+                typer.echo(f"{'*' if number in marked else ' '} {text!r}")
+    if not facts["continuations"] and facts["target"] is not None:
         typer.secho("right answer", bold=True)
         typer.echo(repr(facts["target"]))
     for line in facts["baselines"]:

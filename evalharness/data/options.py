@@ -86,3 +86,12 @@ class DataOptions(Options):
         """What the data are called in a sentence: the hub's id, the package and file, the file, the generator."""
         packaged = f"{self.package}:{self.file}" if self.package else self.file
         return self.hub or packaged or f"generator {self.generator}"
+
+
+class PromptFileOptions(Options):
+    """A published file of a prompt, whose worked questions are demonstrations."""
+
+    path: Name
+    """Below the folder ``extra/`` beside a mirror; ``{subset}`` in it is filled in."""
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    """Where it is published, at a commit; ``{subset}`` in it is filled in."""

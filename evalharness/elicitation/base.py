@@ -84,13 +84,17 @@ class Ask:
         """
         return self._joined(reasoned, lead, reserve=self.sampling.max_tokens)
 
-    def context(self) -> Prompt:
-        """The task's prompt where a continuation of it is scored: nothing is kept free for an answer."""
-        return self._joined(False, "", reserve=0)
+    def context(self, choice: str | None = None) -> Prompt:
+        """The task's prompt where a continuation of it is scored: nothing is kept free for an answer.
 
-    def _joined(self, reasoned: bool, lead: str, *, reserve: int) -> Prompt:
+        Args:
+            choice: the one that the question holds, where the task puts its choices there.
+        """
+        return self._joined(False, "", reserve=0, choice=choice)
+
+    def _joined(self, reasoned: bool, lead: str, *, reserve: int, choice: str | None = None) -> Prompt:
         turns = [self.renderer.demonstration(row, reasoned=reasoned) for row in self.demonstrations]
-        question = self.renderer.question(self.sample)
+        question = self.renderer.question(self.sample, choice)
         if lead:
             question += self.prompter.options.delimiter + lead
         messages = self.prompter.messages(self.renderer.description(self.sample), turns, question)
@@ -111,24 +115,26 @@ class Ask:
 
     async def score(self, context: Prompt, continuations: Sequence[str]) -> tuple[Likelihood, ...]:
         """Log-likelihoods of several continuations of one context, in their order."""
-        requests = []
-        cut = 0
-        for text in continuations:
-            ids, start, surplus = self.prompter.continuation(context, text)
-            cut = max(cut, surplus)
-            requests.append(
-                ScoreRequest(
-                    origin=self._origin(),
-                    context=context,
-                    continuation=self.prompter.delimited(text),
-                    ids=ids,
-                    start=start,
-                )
-            )
+        requests, cuts = zip(*(self._scoring(context, text) for text in continuations), strict=True)
         likelihoods = await self._scored(requests)
         shown = tuple(request.continuation for request in requests)
-        self.calls.append(Call(prompt=replace(context, cut=cut), continuations=shown, likelihoods=likelihoods))
+        self.calls.append(Call(prompt=replace(context, cut=max(cuts)), continuations=shown, likelihoods=likelihoods))
         return likelihoods
+
+    async def score_after(self, contexts: Sequence[Prompt], continuation: str) -> tuple[Likelihood, ...]:
+        """Log-likelihoods of one continuation after each of several contexts, in their order."""
+        requests, cuts = zip(*(self._scoring(context, continuation) for context in contexts), strict=True)
+        likelihoods = await self._scored(requests)
+        for request, cut, likelihood in zip(requests, cuts, likelihoods, strict=True):
+            prompt = replace(request.context, cut=cut)
+            self.calls.append(Call(prompt=prompt, continuations=(request.continuation,), likelihoods=(likelihood,)))
+        return likelihoods
+
+    def _scoring(self, context: Prompt, text: str) -> tuple[ScoreRequest, int]:
+        """The request for one continuation, and how many tokens are cut from its context."""
+        ids, start, cut = self.prompter.continuation(context, text)
+        shown = self.prompter.delimited(text)
+        return ScoreRequest(origin=self._origin(), context=context, continuation=shown, ids=ids, start=start), cut
 
     async def score_document(self, text: str) -> Likelihood:
         """Log-likelihood of every token of a document, over sliding windows cut here, above the backend."""

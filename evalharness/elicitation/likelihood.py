@@ -7,8 +7,14 @@ from evalharness.types import Attempt
 
 
 async def _choice_likelihood(ask: Ask, options: NoOptions) -> Attempt:
-    """Score every choice as a continuation of the same context."""
-    likelihoods = await ask.score(ask.context(), ask.reference.choices)
+    """Score every choice as a continuation of the same context; or, where the choices stand in the question,
+    the same continuation after each of them."""
+    choices = ask.reference.choices
+    if ask.renderer.choices_in_question:
+        contexts = [ask.context(choice) for choice in choices]
+        likelihoods = await ask.score_after(contexts, ask.renderer.after_choice(ask.sample))
+    else:
+        likelihoods = await ask.score(ask.context(), choices)
     return Attempt(calls=tuple(ask.calls), likelihoods=likelihoods)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field, model_validator
+
 from evalharness.options import Options
 from evalharness.prompting.split_rules import SplitRule
 
@@ -14,11 +16,13 @@ class PromptOptions(Options):
     template: str = "plain"
     """Name of a template in prompts/: how the question is put. It sees `question` and `options`."""
     question: str
-    """The question itself."""
+    """The question itself. With `choices.continuation` it is put once for each choice, which it sees as `choice`."""
     options: str | None = None
     """Expression: the texts of lettered options, shown by templates such as lettered_choices."""
     description: str = ""
     """What stands once before everything, glued as it is (give it its own blank line)."""
+    descriptions: dict[str, str] = Field(default_factory=dict)
+    """In place of `description`, by subset."""
     answer: str | None = None
     """What a demonstration answers; for tasks with choices the right choice, unless given."""
     reasoned_answer: str | None = None
@@ -40,8 +44,26 @@ class ChoiceOptions(Options):
 
     texts: str | tuple[str, ...]
     """Expression that yields the list of texts, or a list of templates."""
-    gold: str
+    gold: str | None = None
     """Expression that yields the position of the right choice, counted from 0."""
+    golds: str | None = None
+    """Expression that yields the positions of the right choices, where there may be several."""
+    continuation: str | None = None
+    """Template: the one text that is scored after each choice in turn, where the choices stand in the question
+    (partial evaluation; Trinh and Le 2018, arXiv:1806.02847)."""
+
+    @model_validator(mode="after")
+    def _one_gold(self) -> ChoiceOptions:
+        if (self.gold is None) == (self.golds is None):
+            raise ValueError("say which choice is right: give gold (one position) or golds (a list of them).")
+        return self
+
+
+class TargetOptions(Options):
+    """Several right texts, of which any counts."""
+
+    any_of: str
+    """Expression that yields the list of right texts."""
 
 
 class DocumentOptions(Options):

@@ -8,7 +8,7 @@ from typing import Any
 
 from evalharness.errors import DataError, UsageError
 from evalharness.prompting.chat import render_chat
-from evalharness.prompting.options import ChoiceOptions, DocumentOptions, PromptOptions
+from evalharness.prompting.options import ChoiceOptions, DocumentOptions, PromptOptions, TargetOptions
 from evalharness.prompting.split_rules import RULES
 from evalharness.prompting.templates import Expression, Template, turn_template
 from evalharness.prompting.windows import sliding_windows
@@ -33,7 +33,7 @@ class Renderer:
         self,
         prompt: PromptOptions,
         *,
-        target: str | None,
+        target: str | TargetOptions | None,
         choices: ChoiceOptions | None,
         continuation: str | None,
         document: DocumentOptions | None,
@@ -48,9 +48,17 @@ class Renderer:
         self._question = Template(prompt.question, f"{where}: prompt.question")
         self._lettered = Expression(prompt.options, f"{where}: prompt.options") if prompt.options else None
         self._description = Template(prompt.description, f"{where}: prompt.description")
+        self._descriptions = {
+            subset: Template(source, f"{where}: prompt.descriptions.{subset}")
+            for subset, source in prompt.descriptions.items()
+        }
         self._answer = text(prompt.answer, "prompt.answer")
         self._reasoned = text(prompt.reasoned_answer, "prompt.reasoned_answer")
-        self._target = text(target, "target")
+        self._target: Template | Expression | None = (
+            Expression(target.any_of, f"{where}: target.any_of")
+            if isinstance(target, TargetOptions)
+            else text(target, "target")
+        )
         self._continuation = text(continuation, "continuation")
         self._document = text(document.text if document else None, "document.text")
         self._units_of = text(document.units_of if document else None, "document.units_of") or self._document
@@ -59,8 +67,12 @@ class Renderer:
         half of the time of a replay. By identity, so each sample is kept beside its turn."""
         self._choices: Expression | list[Template] | None = None
         self._gold: Expression | None = None
+        self._after_choice: Template | None = None
         if choices:
-            self._gold = Expression(choices.gold, f"{where}: choices.gold")
+            field = "gold" if choices.gold is not None else "golds"
+            self._gold = Expression(str(getattr(choices, field)), f"{where}: choices.{field}")
+            self._several = choices.golds is not None
+            self._after_choice = text(choices.continuation, "choices.continuation")
             self._choices = (
                 Expression(choices.texts, f"{where}: choices.texts")
                 if isinstance(choices.texts, str)
@@ -69,31 +81,53 @@ class Renderer:
 
     @property
     def columns(self) -> frozenset[str]:
-        """The columns of a row that any template uses: what a sample's content hash covers."""
+        """The columns of a row that what is asked and what is right depend on: a sample's content hash covers them."""
         parts = [
             self._question,
             self._lettered,
             self._description,
-            self._answer,
-            self._reasoned,
+            *self._descriptions.values(),
             self._target,
             self._continuation,
             self._document,
             self._units_of,
             self._gold,
+            self._after_choice,
         ]
         parts += self._choices if isinstance(self._choices, list) else [self._choices]
-        return frozenset().union(*(part.columns for part in parts if part)) - {"subset"}
+        made_here = {"subset", "choice"} if self._after_choice else {"subset"}
+        return frozenset().union(*(part.columns for part in parts if part)) - made_here
+
+    def demonstration_columns(self, *, reasoned: bool) -> frozenset[str]:
+        """The columns of a row that is shown with its answer."""
+        answer = self._reasoned if reasoned else self._answer
+        asked = self._question.columns | (self._lettered.columns if self._lettered else frozenset())
+        return (asked | answer.columns if answer else self.columns) - {"subset"}
+
+    @property
+    def choices_in_question(self) -> bool:
+        """Whether the question is put once for each choice, with one and the same continuation after it."""
+        return self._after_choice is not None
 
     def description(self, sample: Sample) -> str:
-        return self._description(_values(sample))
+        template = self._descriptions.get(sample.subset or "", self._description)
+        return template(_values(sample))
 
-    def question(self, sample: Sample) -> str:
+    def question(self, sample: Sample, choice: str | None = None) -> str:
+        """The question as it is put; with `choices_in_question`, the one that holds this `choice`."""
         values = _values(sample)
+        if choice is not None:
+            values = {**values, "choice": choice}
         shown: dict[str, Any] = {"question": self._question(values)}
         if self._lettered:
             shown["options"] = _strings(self._lettered(values), self._lettered.where)
         return self._turn(shown)
+
+    def questions(self, sample: Sample) -> list[str]:
+        """Every question that is put about a sample: one, or one for each choice."""
+        if not self.choices_in_question:
+            return [self.question(sample)]
+        return [self.question(sample, choice) for choice in self.reference(sample).choices]
 
     def demonstration(self, sample: Sample, *, reasoned: bool) -> Turn:
         """The question with the answer that a demonstration shows.
@@ -108,6 +142,10 @@ class Renderer:
 
     def _demonstration(self, sample: Sample, reasoned: bool) -> Turn:
         template = self._reasoned if reasoned else self._answer
+        if self._after_choice:
+            reference = self.reference(sample)
+            right = reference.target[0] if isinstance(reference.target, tuple) else reference.target
+            return Turn(self.question(sample, reference.choices[int(right or 0)]), self.after_choice(sample))
         if template:
             return Turn(self.question(sample), template(_values(sample)))
         if reasoned:
@@ -116,39 +154,60 @@ class Renderer:
                 "chain of thought; use --shots 0 or --method direct."
             )
         reference = self.reference(sample)
-        match reference.target:
-            case int(gold) if reference.choices:
-                return Turn(self.question(sample), reference.choices[gold])
-            case str(target):
-                return Turn(self.question(sample), target)
-            case tuple(targets):
-                return Turn(self.question(sample), targets[0])
+        right = reference.target[0] if isinstance(reference.target, tuple) else reference.target
+        if isinstance(right, int):
+            return Turn(self.question(sample), reference.choices[right])
+        if isinstance(right, str):
+            return Turn(self.question(sample), right)
         raise DataError(f"{self.where}: prompt.answer is missing: a demonstration needs an answer.")
 
     def reference(self, sample: Sample) -> Reference:
         """What scoring needs: target, choices, lengths.
 
         Raises:
-            DataError: choices that are no list of texts, or a gold position outside of it.
+            DataError: choices or targets that are no list of texts, or a gold position outside of it.
         """
         values = _values(sample)
         choices: tuple[str, ...] = ()
-        target: str | int | None = self._target(values) if self._target else None
+        target: str | int | tuple[str, ...] | tuple[int, ...] | None = None
+        if isinstance(self._target, Expression):
+            target = self._any_of(self._target, sample)
+        elif self._target:
+            target = self._target(values)
         if self._choices is not None and self._gold is not None:
             if isinstance(self._choices, list):
                 choices = tuple(template(values) for template in self._choices)
             else:
                 choices = _strings(self._choices(values), self._choices.where)
-            target = self._gold(values)
-            if type(target) is not int or not 0 <= target < len(choices):
-                raise DataError(
-                    f"{self._gold.where}: sample {sample.id} has the gold position {target!r}, but its "
-                    f"{len(choices)} choices are counted from 0 to {len(choices) - 1}."
-                )
+            target = self._positions(sample, choices) if self._several else self._position(sample, choices)
         elif self._continuation:
             target = self._continuation(values)
         units = _units(self._units_of(values)) if self._units_of else {}
         return Reference(target=target, choices=choices, units=units)
+
+    def _any_of(self, template: Expression, sample: Sample) -> tuple[str, ...]:
+        targets = _strings(template(_values(sample)), template.where)
+        if not targets:
+            raise DataError(f"{template.where}: sample {sample.id} has no right text; at least one is needed.")
+        return targets
+
+    def _position(self, sample: Sample, choices: Sequence[str]) -> int:
+        assert self._gold is not None
+        return _checked(self._gold(_values(sample)), choices, sample, self._gold.where)
+
+    def _positions(self, sample: Sample, choices: Sequence[str]) -> tuple[int, ...]:
+        assert self._gold is not None
+        found = self._gold(_values(sample))
+        if not isinstance(found, list | tuple) or not found:
+            raise DataError(
+                f"{self._gold.where}: this field must yield a list of positions, at least one, not {found!r:.80}."
+            )
+        return tuple(_checked(position, choices, sample, self._gold.where) for position in found)
+
+    def after_choice(self, sample: Sample) -> str:
+        """The one continuation that is scored after each choice."""
+        assert self._after_choice is not None
+        return self._after_choice(_values(sample))
 
     def document(self, sample: Sample) -> str:
         if self._document is None:
@@ -304,6 +363,15 @@ class Prompter:
 
 def _values(sample: Sample) -> Mapping[str, Any]:
     return {"subset": sample.subset, **sample.row}
+
+
+def _checked(position: Any, choices: Sequence[str], sample: Sample, where: str) -> int:
+    if type(position) is int and 0 <= position < len(choices):
+        return position
+    raise DataError(
+        f"{where}: sample {sample.id} has the gold position {position!r}, but its "
+        f"{len(choices)} choices are counted from 0 to {len(choices) - 1}."
+    )
 
 
 def _strings(value: Any, where: str) -> tuple[str, ...]:

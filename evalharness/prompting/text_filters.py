@@ -30,6 +30,20 @@ def position_of(items: Sequence[Any], item: Any) -> int:
     return list(items).index(item)
 
 
+def positions_of(items: Sequence[Any], item: Any) -> list[int]:
+    """Every position of `item` among `items`: the gold positions from a list of labels."""
+    return [position for position, each in enumerate(items) if each == item]
+
+
+def without_extensions(texts: Sequence[str]) -> list[str]:
+    """The texts in sorted order, without those that begin with the one kept before them."""
+    kept: list[str] = []
+    for text in sorted(texts):
+        if not kept or not text.startswith(kept[-1]):
+            kept.append(text)
+    return kept
+
+
 def wikihow_clean(text: str) -> str:
     """HellaSwag's clean-up as published harnesses do it: bracketed WikiHow marks go, double spaces shrink once."""
     text = text.strip().replace(" [title]", ". ")
@@ -78,6 +92,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "before": before,
     "letter": letter,
     "position_of": position_of,
+    "positions_of": positions_of,
     "wikihow_clean": wikihow_clean,
     "wikitext_detokenize": wikitext_detokenize,
+    "without_extensions": without_extensions,
 }

@@ -98,8 +98,8 @@ class SampleRecord(Record):
     subset: str | None = None
     content_hash: str
     """sha256 of the canonical JSON of the columns that the task uses."""
-    target: str | int | list[str] | None
-    """The right text, any of several, or the position of the right choice."""
+    target: str | int | list[str] | list[int] | None
+    """The right text or the position of the right choice; a list where any of several is right."""
     choices: list[str] | None = None
     units: dict[str, int] | None = None
     """Lengths that perplexities are divided by."""

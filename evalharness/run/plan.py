@@ -12,11 +12,11 @@ from evalharness.data.select import drawn, first
 from evalharness.data.sources import Source, SourceSettings, Split, load_split
 from evalharness.errors import UsageError
 from evalharness.hashing import canonical_json, sha256_text
-from evalharness.prompting.demonstrations.options import DemonstrationOptions
 from evalharness.prompting.demonstrations.select import Select, demonstration_hash, selector
 from evalharness.registry import trust
 from evalharness.run.options import RunOptions
 from evalharness.tasks.files import merged
+from evalharness.tasks.pool import load_pool
 from evalharness.tasks.protocol_hash import protocol_hash
 from evalharness.tasks.task import DEFAULT, Task, Wanted, expand, load_task
 from evalharness.types import Sample
@@ -71,13 +71,20 @@ def plan(options: RunOptions, tasks: Sequence[Task] = ()) -> list[Cell]:
     return [_cell(task, settled) for task, settled in [task_of(item, options) for item in wanted]]
 
 
-def task_of(item: Wanted, options: RunOptions) -> tuple[Task, RunOptions]:
-    """The task with the user's changes; what a suite says holds where the user says nothing.
+def settled(item: Wanted, options: RunOptions) -> RunOptions:
+    """The options that ask for this one task, so that they make the same run again.
 
-    The options that come back ask for this one task, so that they make the same run again.
+    What a suite says holds where the user says nothing; a user's --limit or --sample takes the place of both.
     """
     said = {key: value for key, value in item.options.items() if getattr(options, key) is None}
-    options = options.model_copy(update={**said, "task": (item.name,)})
+    if options.limit is not None or options.sample is not None:
+        said = {key: value for key, value in said.items() if key not in ("limit", "sample")}
+    return options.model_copy(update={**said, "task": (item.name,)})
+
+
+def task_of(item: Wanted, options: RunOptions) -> tuple[Task, RunOptions]:
+    """The task with the user's changes, and the options that ask for it alone."""
+    options = settled(item, options)
     changes: dict[str, Any] = dict(options.set)
     for key in ("repeats", "reducer"):
         if (value := getattr(options, key)) is not None:
@@ -108,7 +115,8 @@ def _cell(task: Task, options: RunOptions) -> Cell:
         every += samples(split, task.columns, subset=subset, id_column=_id_column(definition.data, split))
         sources.append(split.source)
         total = None if total is None or split.total is None else total + split.total
-        pool = _pool(task, subset, settings, sources)
+        pool = load_pool(task, subset, settings)
+        sources += [pool.source] if pool.source else []
         select[subset] = selector(
             definition.demonstrations, pool.samples, task=definition.name, seed=options.seed, pool_size=pool.size
         )
@@ -138,40 +146,6 @@ def _cell(task: Task, options: RunOptions) -> Cell:
 
 def _id_column(data: DataOptions, split: Split) -> str | None:
     return data.id if data.id and split.source.kind != "demo" else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Pool:
-    samples: Sequence[Sample]
-    size: int
-
-
-def _pool(task: Task, subset: str | None, settings: SourceSettings, sources: list[Source]) -> _Pool:
-    """The rows that demonstrations are taken from; none is read when none is shown."""
-    demonstrations: DemonstrationOptions = task.definition.demonstrations
-    if demonstrations.shots == 0:
-        return _Pool((), 0)
-    if demonstrations.rows is not None:
-        rows = [
-            Sample(
-                id=f"demonstration-{number}",
-                index=number,
-                row=row,
-                subset=subset,
-                content_hash=sha256_text(canonical_json({key: row.get(key) for key in sorted(task.columns)})),
-            )
-            for number, row in enumerate(demonstrations.rows)
-        ]
-        return _Pool(rows, len(rows))
-    data = task.definition.data
-    if demonstrations.file is not None:
-        data = DataOptions(file=demonstrations.file, split="demonstrations")
-        split = load_split(data, "demonstrations", settings=settings, base_dir=task.path.parent)
-    else:
-        split = load_split(data, str(demonstrations.split), subset=subset, settings=settings, base_dir=task.path.parent)
-    sources.append(split.source)
-    rows = list(samples(split, task.columns, subset=subset))
-    return _Pool(rows, split.total or len(rows))
 
 
 NOT_DECISIVE = ("threads", "file")

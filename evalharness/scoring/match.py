@@ -118,10 +118,10 @@ def _raw_targets(reference: Reference) -> Sequence[str]:
     Raises:
         DataError: there is no target.
     """
-    target = reference.target
-    if isinstance(target, int):
-        return (reference.choices[target],) if reference.choices else (str(target),)
-    return (target,) if isinstance(target, str) else _several(target)
+    return [
+        target if isinstance(target, str) else reference.choices[target] if reference.choices else str(target)
+        for target in _targets(reference)
+    ]
 
 
 def _canonical_targets(reference: Reference, parser: Parser | None) -> Sequence[str]:
@@ -132,16 +132,19 @@ def _canonical_targets(reference: Reference, parser: Parser | None) -> Sequence[
     """
     if parser is None:
         return _raw_targets(reference)
+    return [
+        parser.canonical_choice(target, reference.choices)
+        if isinstance(target, int) and reference.choices
+        else parser.canonical(str(target))
+        for target in _targets(reference)
+    ]
+
+
+def _targets(reference: Reference) -> Sequence[str | int]:
     target = reference.target
-    if isinstance(target, int) and reference.choices:
-        return (parser.canonical_choice(target, reference.choices),)
-    return [parser.canonical(text) for text in _raw_targets(reference)]
-
-
-def _several(targets: tuple[str, ...] | None) -> tuple[str, ...]:
-    if not targets:
+    if target is None or target == ():
         raise DataError("the sample has no target to compare the answer with; check the task's target.")
-    return targets
+    return target if isinstance(target, tuple) else (target,)
 
 
 def _words(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from evalharness.data.options import DataOptions
 from evalharness.elicitation.options import DecodeOptions, ElicitationOptions
 from evalharness.options import Options
 from evalharness.prompting.demonstrations.options import DemonstrationOptions
-from evalharness.prompting.options import ChoiceOptions, DocumentOptions, PromptOptions
+from evalharness.prompting.options import ChoiceOptions, DocumentOptions, PromptOptions, TargetOptions
 
 
 class SourceOptions(Options):
@@ -30,6 +30,8 @@ class KnownDefect(Options):
 
     what: str
     link: str
+    check: str | None = None
+    """Name of the check of `tasks validate` that finds this fault, which then passes."""
 
 
 FORMS: dict[str, tuple[str, str]] = {
@@ -57,8 +59,9 @@ class TaskDefinition(Options):
     data: DataOptions
     demonstrations: DemonstrationOptions = DemonstrationOptions()
     prompt: PromptOptions
-    target: str | None = None
-    """Template: the right answer's text, for tasks that are answered by writing."""
+    target: str | TargetOptions | None = None
+    """Template: the right answer's text, for tasks that are answered by writing. Where any of several is right,
+    {any_of: expression}."""
     choices: ChoiceOptions | None = None
     """For tasks that are answered by choosing."""
     continuation: str | None = None
@@ -75,6 +78,8 @@ class TaskDefinition(Options):
     """How often each sample is elicited."""
     reducer: str = "mean"
     """How repeats become one score: mean, majority, pass@k, pass^k."""
+    ceiling: float = Field(default=1.0, gt=0.0, le=1.0)
+    """What the right answers themselves score, where the protocol's own rules miss some of them."""
     protocols: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Further protocols by name: what differs from the file's own, merged key by key; null takes a key out."""
     known_defects: tuple[KnownDefect, ...] = ()
@@ -115,4 +120,4 @@ class SuiteDefinition(Options):
     suite: str = Field(pattern=r"^[a-z0-9_]+$")
     description: str
     tasks: tuple[str | dict[str, Any], ...] = Field(min_length=1)
-    """Names, or mappings {task: name, protocol: ..., limit: ..., sample: ...}."""
+    """Names, or mappings {task: name, protocol: ..., limit: ..., sample: ..., average: false}."""

@@ -51,7 +51,10 @@ def protocol_facts(task: Task, *, chat: bool, system_prompt: str | None) -> dict
     return {
         "documents": [_document(task, prompter, samples, number) for number in range(DOCUMENTS)]
         if samples
-        else definition.model_dump(mode="json", include={"prompt", *FORMS}),
+        else definition.model_dump(
+            mode="json", include={"prompt", *FORMS}, exclude={"choices": {"count"}}, exclude_none=True
+        ),
+        **({"descriptions": definition.prompt.descriptions} if definition.prompt.descriptions else {}),
         "shots": demonstrations.shots,
         "policy": [demonstrations.policy, demonstrations.extra_draw] if demonstrations.shots else None,
         "split_rule": definition.prompt.split_rule,
@@ -73,7 +76,8 @@ def _document(task: Task, prompter: Prompter, samples: Sequence[Sample], number:
     others = [samples[(number + 1 + step) % len(samples)] for step in range(shown)]
     turns = [renderer.demonstration(other, reasoned=task.method.reasoned) for other in others]
     reference = renderer.reference(sample)
-    messages = prompter.messages(renderer.description(sample), turns, renderer.question(sample))
+    first, *others_asked = renderer.questions(sample)
+    messages = prompter.messages(renderer.description(sample), turns, first)
     facts: dict[str, Any] = {
         "messages": [[message.role, message.content] for message in messages],
         "target": reference.target,
@@ -82,6 +86,9 @@ def _document(task: Task, prompter: Prompter, samples: Sequence[Sample], number:
     }
     if not prompter.chat:
         facts["text"] = prompter.plain(messages)
+    if renderer.choices_in_question:
+        facts["other_questions"] = others_asked
+        facts["continuation"] = prompter.delimited(renderer.after_choice(sample))
     if task.definition.document:
         facts["document"] = renderer.document(sample)
     return facts

@@ -11,9 +11,10 @@ from evalharness.data.sources import MissingDataError, SourceSettings, load_spli
 from evalharness.errors import UsageError
 from evalharness.hashing import sha256_text
 from evalharness.prompting.prompter import Prompter
+from evalharness.tasks.pool import load_pool
 from evalharness.tasks.protocol_hash import SYNTHETIC_SHOTS, protocol_hash, synthetic_samples
 from evalharness.tasks.task import DEFAULT, Task, load_task, protocol_names
-from evalharness.types import Sample
+from evalharness.types import Reference, Sample
 
 
 def shown(
@@ -36,12 +37,15 @@ def shown(
     renderer, definition = task.renderer, task.definition
     prompter = Prompter(definition.prompt, tokenizer=None, max_length=None)
     turns = [renderer.demonstration(row, reasoned=task.method.reasoned) for row in demonstrations]
-    messages = prompter.messages(renderer.description(rows), turns, renderer.question(rows))
-    text = prompter.plain(messages)
     reference = renderer.reference(rows)
+    questions = renderer.questions(rows)
+    messages = prompter.messages(renderer.description(rows), turns, questions[0])
+    text = prompter.plain(messages)
     if task.method.needs == "document":
         text = renderer.document(rows)
     continuations = [prompter.delimited(choice) for choice in reference.choices] if task.method.scores else []
+    if renderer.choices_in_question:
+        continuations = [prompter.delimited(renderer.after_choice(rows))]
     if task.method.needs == "continuation":
         continuations = [prompter.delimited(str(reference.target))]
     return {
@@ -54,11 +58,20 @@ def shown(
         "row": where,
         "prompt": text,
         "prompt_hash": sha256_text(text),
+        "questions": questions if renderer.choices_in_question else [],
         "continuations": continuations,
-        "gold": reference.target if isinstance(reference.target, int) else 0 if continuations else None,
+        "gold": _gold(reference, task),
         "target": reference.target,
         "baselines": _baselines(task),
     }
+
+
+def _gold(reference: Reference, task: Task) -> list[int]:
+    """Positions of the right ones among the questions, where they differ by choice, else among the continuations."""
+    if task.method.needs == "continuation":
+        return [0]
+    target = reference.target if isinstance(reference.target, tuple) else (reference.target,)
+    return [position for position in target if isinstance(position, int)]
 
 
 def _rows(task: Task, settings: SourceSettings) -> tuple[Sample, list[Sample], str]:
@@ -85,10 +98,7 @@ def _real(task: Task, subset: str | None, settings: SourceSettings) -> tuple[Sam
     base = task.path.parent
     split = load_split(data, data.split, subset=subset, settings=settings, base_dir=base)
     first = next(samples(split, task.columns, subset=subset, id_column=data.id))
-    demonstrations: list[Sample] = []
-    if wanted.shots and wanted.split:
-        pool = load_split(data, wanted.split, subset=subset, settings=settings, base_dir=base)
-        demonstrations = list(samples(pool, task.columns, subset=subset))[: wanted.shots]
+    demonstrations = list(load_pool(task, subset, settings).samples[: wanted.shots])
     return first, demonstrations, f"sample {first.id} of {split.source}"
 
 

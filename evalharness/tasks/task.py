@@ -83,6 +83,11 @@ class Task:
         """Columns of a row that decide what is asked and what is right: a sample's content hash covers them."""
         return self.renderer.columns
 
+    @property
+    def demonstration_columns(self) -> frozenset[str]:
+        """Columns of a row that is shown as a demonstration, with its answer."""
+        return self.renderer.demonstration_columns(reasoned=self.method.reasoned)
+
     def subsets(self) -> list[str | None]:
         """The data's subsets that this task takes, in the file's order; [None] for data without any.
 
@@ -131,7 +136,7 @@ class Task:
         if d.demonstrations.shots and not d.demonstrations.has_pool:
             raise UsageError(
                 f"{self.name}: --shots {d.demonstrations.shots} needs demonstrations, but this task names "
-                "no pool for them (demonstrations.split, .file or .rows)."
+                "no pool for them (demonstrations.split, .file, .rows or .prompt_file)."
             )
         if d.demonstrations.shots and method.reasoned and d.prompt.reasoned_answer is None:
             raise UsageError(
@@ -237,6 +242,8 @@ class Wanted:
     options: Mapping[str, Any]
     """What a suite says beside the name: protocol, shots, limit, sample."""
     suite: str | None = None
+    average: bool = True
+    """Whether it counts in the suite's average."""
 
 
 SUITE_KEYS = ("protocol", "shots", "limit", "sample", "method")
@@ -267,11 +274,13 @@ def _members(values: dict[str, Any], path: Path) -> list[Wanted]:
     members = []
     for entry in suite.tasks:
         options = {"task": entry} if isinstance(entry, str) else dict(entry)
-        name = options.pop("task", None)
+        name, average = options.pop("task", None), options.pop("average", True)
         if not isinstance(name, str):
             raise DataError(f"{path}: tasks: each entry is a name or a mapping with the key 'task'.")
         for key in options:
             if key not in SUITE_KEYS:
-                raise DataError(f"{path}: tasks: {name}: unknown key '{key}'; {nearest(key, SUITE_KEYS)}")
-        members.append(Wanted(name, options, suite.suite))
+                raise DataError(f"{path}: tasks: {name}: unknown key '{key}'; {nearest(key, [*SUITE_KEYS, 'average'])}")
+        if not isinstance(average, bool):
+            raise DataError(f"{path}: tasks: {name}: average is true or false, not {average!r}.")
+        members.append(Wanted(name, options, suite.suite, average))
     return members

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers_for_tests import EOS, text_tokenizer
 
 from evalharness.errors import DataError
-from evalharness.prompting.options import ChoiceOptions, DocumentOptions, PromptOptions
+from evalharness.prompting.options import ChoiceOptions, DocumentOptions, PromptOptions, TargetOptions
 from evalharness.prompting.prompter import Prompter, Renderer, Turn
 from evalharness.types import Message, Sample, Tokenizer
 
@@ -174,3 +175,74 @@ def test_units_are_counted_in_the_named_text() -> None:
     sample = _sample(page=" é , b ")
     assert renderer.document(sample) == " é, b "
     assert renderer.reference(sample).units == {"words": 5, "bytes": 8, "characters": 7}
+
+
+# --------------------------------------------------------------------------- several right answers
+
+
+ASKED = PromptOptions(question="{{ q }}")
+
+
+def test_any_of_several_texts_may_be_right() -> None:
+    renderer = _renderer(ASKED, target=TargetOptions(any_of="{{ names }}"))
+    sample = _sample(q="Who?", names=["Ada", "Lovelace"])
+    assert renderer.reference(sample).target == ("Ada", "Lovelace")
+    assert renderer.demonstration(sample, reasoned=False) == Turn("Who?", "Ada")
+    assert renderer.columns == {"q", "names"}
+
+
+@pytest.mark.parametrize(("names", "sentence"), [([], "sample 7 has no right text"), ("Ada", "a list of texts")])
+def test_right_texts_that_are_none_are_refused(names: Any, sentence: str) -> None:
+    with pytest.raises(DataError, match=rf"own.yaml: target.any_of: .*{sentence}"):
+        _renderer(ASKED, target=TargetOptions(any_of="{{ names }}")).reference(_sample(q="", names=names))
+
+
+def test_any_of_several_choices_may_be_right() -> None:
+    renderer = _renderer(ASKED, choices=ChoiceOptions(texts="{{ c }}", golds="{{ labels | positions_of(1) }}"))
+    sample = _sample(q="Which?", c=["a", "b", "c"], labels=[0, 1, 1])
+    assert renderer.reference(sample).target == (1, 2)
+    assert renderer.demonstration(sample, reasoned=False) == Turn("Which?", "b")
+
+
+@pytest.mark.parametrize("golds", [[], [3], ["1"], 1])
+def test_positions_that_are_none_are_refused(golds: Any) -> None:
+    renderer = _renderer(ASKED, choices=ChoiceOptions(texts="{{ c }}", golds="{{ golds }}"))
+    with pytest.raises(DataError, match=r"own.yaml: choices.golds: "):
+        renderer.reference(_sample(q="", c=["a", "b", "c"], golds=golds))
+
+
+@pytest.mark.parametrize("given", [{}, {"gold": "{{ 0 }}", "golds": "{{ [0] }}"}])
+def test_one_way_of_saying_what_is_right(given: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="say which choice is right"):
+        ChoiceOptions(texts="{{ c }}", **given)
+
+
+def test_choices_that_stand_in_the_question() -> None:
+    choices = ChoiceOptions(texts=("{{ one }}", "{{ two }}"), gold="{{ g }}", continuation="{{ rest }}")
+    renderer = _renderer(PromptOptions(question="{{ start }}{{ choice }}"), choices=choices)
+    sample = _sample(start="The ", one="cup", two="box", rest="was big.", g=1)
+    assert renderer.choices_in_question
+    assert renderer.questions(sample) == ["The cup", "The box"]
+    assert renderer.after_choice(sample) == "was big."
+    assert renderer.demonstration(sample, reasoned=False) == Turn("The box", "was big.")
+    assert renderer.columns == {"start", "one", "two", "rest", "g"}
+
+
+# --------------------------------------------------------------------------- columns and descriptions
+
+
+def test_what_only_a_demonstration_shows_is_no_column_of_a_sample() -> None:
+    renderer = _renderer(
+        PromptOptions(question="{{ q }}", answer="{{ short }}", reasoned_answer="{{ long }}"), target="{{ t }}"
+    )
+    assert renderer.columns == {"q", "t"}
+    assert renderer.demonstration_columns(reasoned=False) == {"q", "short"}
+    assert renderer.demonstration_columns(reasoned=True) == {"q", "long"}
+
+
+def test_a_description_of_its_own_for_a_subset() -> None:
+    renderer = _renderer(
+        PromptOptions(question="{{ q }}", description="All.", descriptions={"law": "Of law."}), target="{{ t }}"
+    )
+    described = [renderer.description(replace(_sample(q="", t=""), subset=subset)) for subset in ("law", "art", None)]
+    assert described == ["Of law.", "All.", "All."]

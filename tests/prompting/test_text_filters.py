@@ -11,8 +11,10 @@ from evalharness.prompting.text_filters import (
     before,
     letter,
     position_of,
+    positions_of,
     wikihow_clean,
     wikitext_detokenize,
+    without_extensions,
 )
 
 
@@ -36,6 +38,17 @@ def test_position_of() -> None:
     assert position_of(["1", "2", "3"], "3") == 2
     with pytest.raises(ValueError, match="not in list"):
         position_of(["1"], "2")
+
+
+def test_positions_of() -> None:
+    assert positions_of([1, 0, 1, 0], 1) == [0, 2]
+    assert positions_of([0], 1) == []
+
+
+def test_a_text_that_begins_with_another_one_is_left_out() -> None:
+    assert without_extensions(["Portuguese Language", "Guarani", "Portuguese"]) == ["Guarani", "Portuguese"]
+    assert without_extensions(["ab", "a", "b", "abc"]) == ["a", "b"]
+    assert without_extensions([]) == []
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import softmax
 
 from evalharness.errors import DataError
-from evalharness.scoring.choices import Accuracy, AccuracyByBytes, AccuracyByCharacters, LikeliestChoice
+from evalharness.scoring.choices import (
+    Accuracy,
+    AccuracyByBytes,
+    AccuracyByCharacters,
+    GreedyChoice,
+    LikeliestChoice,
+    ProbabilityMass,
+)
 from evalharness.types import Attempt, Likelihood, Reference, Score
 
 METRICS = [Accuracy(), AccuracyByCharacters(), AccuracyByBytes()]
@@ -72,7 +80,63 @@ def test_a_choice_of_many_tokens_counts_their_sum() -> None:
 
 
 def test_chance() -> None:
-    assert Accuracy().chance(Reference(target=0, choices=("a", "b", "c", "d"))) == 0.25
+    choices = ("a", "b", "c", "d")
+    for metric in (Accuracy(), ProbabilityMass()):
+        assert metric.chance(Reference(target=0, choices=choices)) == 0.25
+        assert metric.chance(Reference(target=(0, 2), choices=choices)) == 0.5
+        assert metric.chance(Reference()) is None
+
+
+def test_any_of_several_right_choices_counts() -> None:
+    totals, choices = [-3.0, -1.0, -2.0], ["a", "b", "c"]
+    assert score(Accuracy(), totals, choices, (0, 1)).value == 1.0
+    assert score(Accuracy(), totals, choices, (0, 2)).value == 0.0
+
+
+# --------------------------------------------------------------------------- MC2 of TruthfulQA
+
+
+def mass(totals: list[float], golds: tuple[int, ...]) -> Score:
+    attempt = Attempt(calls=(), likelihoods=tuple(Likelihood((total,), (False,)) for total in totals))
+    return ProbabilityMass().score(attempt, Reference(target=golds, choices=("c",) * len(totals)), None, None)
+
+
+@given(st.lists(st.floats(-300, 0), min_size=2, max_size=9), st.data())
+def test_probability_mass_is_a_sum_of_scipys_softmax(totals: list[float], data: st.DataObject) -> None:
+    golds = tuple(sorted(data.draw(st.sets(st.integers(0, len(totals) - 1), min_size=1))))
+    assert mass(totals, golds).value == pytest.approx(float(softmax(totals)[list(golds)].sum()), abs=1e-12)
+
+
+def test_probability_mass_of_very_unlikely_choices_does_not_underflow() -> None:
+    assert mass([-2000.0, -2000.0], (1,)).value == pytest.approx(0.5)
+    assert mass([-2000.0, -math.inf], (0,)).value == 1.0
+
+
+@pytest.mark.parametrize("totals", [[math.nan, -1.0], [-math.inf, -math.inf]])
+def test_probability_mass_of_nothing_is_told(totals: list[float]) -> None:
+    got = mass(totals, (0,))
+    assert (got.value, got.explanation) == (0.0, "a log-likelihood is not a number, or every choice is impossible")
+
+
+# --------------------------------------------------------------------------- what greedy decoding would say
+
+
+def greedy(said: list[tuple[bool, ...]], golds: object) -> Score:
+    attempt = Attempt(calls=(), likelihoods=tuple(Likelihood((-1.0,) * len(each), each) for each in said))
+    reference = Reference(target=golds, choices=("c",) * len(said))  # type: ignore[arg-type]
+    return GreedyChoice().score(attempt, reference, None, None)
+
+
+def test_a_right_choice_counts_when_all_its_tokens_are_the_likeliest() -> None:
+    said = [(True, False), (True, True), (True,)]
+    assert greedy(said, (0, 1)).value == 1.0
+    assert greedy(said, (0,)).value == 0.0
+    assert greedy(said, 2).value == 1.0
+
+
+def test_a_backend_that_does_not_say_what_is_likeliest_cannot_be_scored_so() -> None:
+    with pytest.raises(DataError, match="needs to know of each token whether it is the likeliest"):
+        greedy([(), (True,)], (0, 1))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +145,8 @@ def test_chance() -> None:
         ([-1.0], ["a", "b"], 0, "needs one log-likelihood a choice, but got 1 for 2 choices"),
         ([], [], 0, "needs one log-likelihood a choice, but got 0 for 0 choices"),
         ([-1.0, -2.0], ["a", "b"], 2, "needs the position of the right choice, 0 to 1, not 2"),
+        ([-1.0, -2.0], ["a", "b"], (), "needs the position of the right choice"),
+        ([-1.0, -2.0], ["a", "b"], (0, 2), "needs the position of the right choice"),
         ([-1.0, -2.0], ["a", "b"], "a", "needs the position of the right choice, 0 to 1, not 'a'"),
     ],
 )

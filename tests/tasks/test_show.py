@@ -24,7 +24,7 @@ def test_without_data_an_example_row_is_shown() -> None:
     assert told["row"] == "an example row of the task file"
     assert told["prompt"].endswith("make its own food?\nAnswer:")
     assert told["continuations"] == [" moonlight", " sunlight", " soil", " wind"]
-    assert told["gold"] == 1
+    assert told["gold"] == [1]
     json.dumps(told)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from evalharness.data.options import PromptFileOptions
 from evalharness.options import Options
 
 Policy = Literal["first_n", "fixed", "random", "lm_eval"]
@@ -25,6 +26,8 @@ class DemonstrationOptions(Options):
     """The pool: a local file of rows, beside the task file or absolute."""
     rows: tuple[dict[str, Any], ...] | None = None
     """The pool itself, written down."""
+    prompt_file: PromptFileOptions | None = None
+    """The pool: the worked questions of a published prompt, as rows with the columns input and answer."""
     positions: tuple[int, ...] | None = None
     """For `fixed`: positions in the pool's original split."""
     extra_draw: bool = False
@@ -33,12 +36,16 @@ class DemonstrationOptions(Options):
 
     @model_validator(mode="after")
     def _one_pool(self) -> DemonstrationOptions:
-        if sum(source is not None for source in (self.split, self.file, self.rows)) > 1:
-            raise ValueError("give one pool only: split, file or rows.")
+        if sum(pool is not None for pool in self._pools) > 1:
+            raise ValueError("give one pool only: split, file, rows or prompt_file.")
         if self.policy == "fixed" and self.rows is None and self.positions is None:
             raise ValueError("the policy 'fixed' takes rows, or positions in the pool.")
         return self
 
     @property
+    def _pools(self) -> tuple[object, ...]:
+        return self.split, self.file, self.rows, self.prompt_file
+
+    @property
     def has_pool(self) -> bool:
-        return not (self.split is None and self.file is None and self.rows is None)
+        return any(pool is not None for pool in self._pools)
