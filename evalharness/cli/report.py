@@ -15,6 +15,7 @@ from evalharness.run.options import DEFAULT_MODEL, RunOptions
 
 if TYPE_CHECKING:
     from evalharness.run.dry_run import Estimate
+    from evalharness.run.suites import SuiteAverage
 
 
 class Reporter:
@@ -26,6 +27,7 @@ class Reporter:
         self._runs: list[tuple[Run, ResultsRecord]] = []
 
     def begin(self, options: RunOptions) -> None:
+        self._options = options
         if not self._quiet and "model" not in options.model_fields_set:
             typer.echo(f"no --model given: {DEFAULT_MODEL}, the embedded SmolLM2-135M-Instruct, is measured", err=True)
 
@@ -36,8 +38,12 @@ class Reporter:
                 typer.echo(line)
 
     def end(self) -> None:
+        from evalharness.run.suites import averages
+
+        suites = averages(self._options, self._runs)
         if self._json and self._runs:
-            typer.echo(json.dumps([as_json(run, results) for run, results in self._runs], ensure_ascii=False, indent=1))
+            told = [as_json(run, results) for run, results in self._runs] + [asdict(average) for average in suites]
+            typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
         elif len(self._runs) > 1:
             rows = [("task", "protocol", "model", "metric", "score", "n")]
             for run, results in self._runs:
@@ -45,6 +51,8 @@ class Reporter:
                 record = run.record
                 name = str(record.model["name"])
                 rows.append((record.task, protocol_of(record), name, label, shown(score), str(score.n)))
+            for average in suites:
+                rows.append((average.suite, "", average.model, f"average of {len(average.parts)}", *averaged(average)))
             for line in columns(rows):
                 typer.echo(line)
 
@@ -116,6 +124,15 @@ def shown(score: ScoreRecord) -> str:
         return f"{score.value:.4g} (too few samples for an interval)"
     interval = {"wilson": "Wilson", "t": "t"}[score.interval]
     return f"{score.value:.4g} [{score.low:.4g}, {score.high:.4g}] (95 % {interval})"
+
+
+def averaged(average: SuiteAverage) -> tuple[str, str]:
+    """The cells of a suite's average: the score with its interval, or none and what is missing."""
+    if average.value is None:
+        return "", f"missing: {', '.join(average.missing)}"
+    if average.low is None or average.high is None:
+        return f"{average.value:.4g}", ""
+    return f"{average.value:.4g} [{average.low:.4g}, {average.high:.4g}] (95 % normal)", ""
 
 
 def _n_of(score: ScoreRecord, results: ResultsRecord) -> str:
