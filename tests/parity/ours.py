@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from parity.lm_eval_oracle import Asked, Rows
+from parity.lm_eval_oracle import Asked, Rows, scored
 
 from evalharness.elicitation.base import Ask
 from evalharness.prompting.prompter import Prompter
@@ -94,9 +94,9 @@ def asked_of(cell: Cell, sample: Sample) -> Asked:
     if isinstance(first, GenerateRequest):
         assert len(made) == 1
         return Asked(first.prompt.text, generation=_generation(first))
-    scored = [request for request in made if isinstance(request, ScoreRequest)]
-    assert {request.context.text for request in scored} == {first.context.text}
-    return Asked(first.context.text, tuple(request.continuation for request in scored))
+    return scored(
+        [(request.context.text, request.continuation) for request in made if isinstance(request, ScoreRequest)]
+    )
 
 
 def _generation(request: GenerateRequest) -> Mapping[str, Any]:

@@ -7,33 +7,9 @@ letters beyond ASCII, an empty half of a context.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """A task of ours, lm-eval's of the same benchmark, and rows for both."""
-
-    task: str
-    lm_eval: str
-    place: str
-    """``org/name/config`` in a mirror."""
-    split: str
-    rows: tuple[Row, ...]
-    pool_split: str | None = None
-    pool: tuple[Row, ...] = ()
-    shots: int = 0
-    """lm-eval's own number."""
-
-    @property
-    def splits(self) -> dict[str, tuple[Row, ...]]:
-        """As lm-eval wants them: every split that its task names must be there."""
-        splits = {"train": self.pool or self.rows, "validation": self.rows, "test": self.rows}
-        return splits | ({self.pool_split: self.pool} if self.pool_split else {})
-
+from parity.benchmark import Benchmark, Row
+from parity.rows_commonsense import COMMONSENSE
+from parity.rows_knowledge import KNOWLEDGE
 
 # --------------------------------------------------------------------------- gsm8k
 
@@ -185,6 +161,8 @@ LAW = "professional_law"
 BENCHMARKS = {
     benchmark.task: benchmark
     for benchmark in (
+        *COMMONSENSE,
+        *KNOWLEDGE,
         Benchmark(
             task="gsm8k",
             lm_eval="gsm8k",
@@ -195,14 +173,17 @@ BENCHMARKS = {
             pool=_gsm8k(_GSM8K_POOL),
             shots=5,
         ),
-        Benchmark(
-            task="arc_easy",
-            lm_eval="arc_easy",
-            place="allenai/ai2_arc/ARC-Easy",
-            split="test",
-            rows=_ARC,
-            pool_split="train",
-            pool=_ARC_POOL,
+        *(
+            Benchmark(
+                task=task,
+                lm_eval=task,
+                place=f"allenai/ai2_arc/{config}",
+                split="test",
+                rows=_ARC,
+                pool_split="train",
+                pool=_ARC_POOL,
+            )
+            for task, config in (("arc_easy", "ARC-Easy"), ("arc_challenge", "ARC-Challenge"))
         ),
         Benchmark(
             task="hellaswag",

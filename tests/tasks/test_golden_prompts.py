@@ -70,7 +70,9 @@ def _requests(requests: list[Request]) -> str:
     """A bar marks where the prompt ends, and each of its continuations, so that spaces can be seen."""
     first = requests[0]
     if isinstance(first, ScoreRequest):
-        continuations = [request.continuation for request in requests if isinstance(request, ScoreRequest)]
-        return "|".join([first.context.text, *continuations, ""])
+        scored = [request for request in requests if isinstance(request, ScoreRequest)]
+        if len({request.context.text for request in scored}) > 1:
+            return "\n".join(f"{request.context.text}|{request.continuation}|" for request in scored)
+        return "|".join([first.context.text, *(request.continuation for request in scored), ""])
     assert len(requests) == 1
     return f"{first.prompt.text}|\n{first.sampling.max_tokens} tokens, until {list(first.sampling.stop)}"
