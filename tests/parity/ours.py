@@ -59,6 +59,17 @@ def read_split(root: Path, place: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file]
 
 
+TRIVIA = "trivia_qa_3000"
+"""Of the folder ``extra/``: TriviaQA's own questions with its own aliases, half of a sample of 3,000."""
+
+
+def link_trivia(mirror: Path, folder: Path, split: str) -> None:
+    """Puts the questions of `TRIVIA`, which lie beside a mirror, into the folder of a data set."""
+    folder.mkdir(parents=True)
+    for suffix in (".jsonl.gz", ".indices.json"):
+        (folder / f"{split}{suffix}").symlink_to(mirror.parent / "extra" / f"{TRIVIA}{suffix}")
+
+
 def cell(task: str, mirror: Path, **options: Any) -> Cell:
     """The one cell of a run of `task` on the mirror."""
     (only,) = plan(RunOptions(task=(task,), data_dir=mirror, **options))

@@ -110,10 +110,6 @@ REAL_ROWS = 200
 """Original positions compared for a benchmark; a mirror of half the rows has half of them."""
 
 
-TRIVIA = "trivia_qa_3000"
-"""Of the folder ``extra/``: TriviaQA's own questions with its own aliases, half of a sample of 3,000."""
-
-
 @pytest.mark.parametrize(
     ("name", "shots"),
     [(name, 0) for name in WITH_REAL_ROWS] + [(name, 5) for name in WITH_REAL_ROWS if name in WITH_POOL],
@@ -159,14 +155,13 @@ def test_every_real_mmlu_subject(shots: int, oracle: Oracle, real_mirror: Path) 
 def _linked(mirror: Path, root: Path, benchmark: Benchmark) -> Rows:
     """A mirror at `root` with the real rows, and with our pool where the real one has none; the pool's rows."""
     source, target = mirror / benchmark.place, root / benchmark.place
-    target.mkdir(parents=True)
     if source.is_dir():
+        target.mkdir(parents=True)
         for path in source.iterdir():
             (target / path.name).symlink_to(path)
     else:
         assert benchmark.task == "triviaqa"
-        for suffix in (".jsonl.gz", ".indices.json"):
-            (target / f"{benchmark.split}{suffix}").symlink_to(mirror.parent / "extra" / f"{TRIVIA}{suffix}")
+        ours.link_trivia(mirror, target, benchmark.split)
     if benchmark.pool_split is None:
         return ()
     place = f"{benchmark.place}/{benchmark.pool_split}"
