@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from evalharness.errors import DataError
+
 app = typer.Typer(
     help="List the tasks; show one; print the schema of task files.", invoke_without_command=True, no_args_is_help=False
 )
@@ -103,3 +105,50 @@ def schema() -> None:
     from evalharness.tasks.schema import task_schema
 
     typer.echo(json.dumps(task_schema(), ensure_ascii=False, indent=1))
+
+
+@app.command("validate", help="Find what is wrong with task files, with real rows where they are at hand.")
+def validate(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names, globs, YAML files, folders; all unless given.")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option(help="One protocol; every one unless given.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="A mirror of data sets (docs/data.md).")] = None,
+    hub: Annotated[bool, typer.Option("--hub", help="Ask the hub for data that are not on this machine.")] = False,
+    include: Include = [],  # noqa: B006
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run the components.py of --include folders.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    from dataclasses import asdict
+
+    from evalharness.backends.stack import available
+    from evalharness.data.sources import SourceSettings
+    from evalharness.registry import lookup, trust
+    from evalharness.tasks.validate.validate import files_of
+    from evalharness.tasks.validate.validate import validate as check
+
+    for folder in include if trust_code else ():
+        trust(folder)
+    model = lookup("backend", "stack")(available()[0].name) if available() else None
+    report = check(
+        files_of(names or [], include),
+        settings=SourceSettings(data_dir=data_dir, hub=hub),
+        tokenizer=model.tokenizer if model else None,
+        protocol=protocol,
+        include=include,
+    )
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(asdict(report), ensure_ascii=False, indent=1))
+    else:
+        for finding in report.findings:
+            typer.echo(str(finding))
+        typer.echo(
+            f"{report.protocols} protocols of {report.tasks} tasks checked, on {report.rows:,} rows of their data: "
+            f"{report.count('fault')} faults, {report.count('declared')} declared defects, {report.count('note')} notes"
+        )
+    if report.count("fault"):
+        raise typer.Exit(DataError.exit_code)

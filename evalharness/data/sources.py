@@ -28,6 +28,8 @@ class SourceSettings:
     """A mirror, or the folder that holds ``mirror/``; without it the environment's EVALHARNESS_DATA."""
     allow_demo: bool = False
     """Whether the task's bundled sample may stand in where no source has the benchmark."""
+    hub: bool = True
+    """Whether the hub may be asked."""
     timeout: float = 3.0
     """Seconds that the hub has to answer before it counts as out of reach."""
 
@@ -88,7 +90,7 @@ def _sources(
         yield lambda: local.load_package(options, split, subset)
     if options.generator:
         yield lambda: generated.load(options, split)
-    if options.hub:
+    if options.hub and settings.hub:
         yield lambda: hub.load(options, split, config, settings.timeout)
 
 

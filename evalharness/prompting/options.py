@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -48,6 +48,8 @@ class ChoiceOptions(Options):
     """Expression that yields the position of the right choice, counted from 0."""
     golds: str | None = None
     """Expression that yields the positions of the right choices, where there may be several."""
+    count: Annotated[int, Field(ge=2)] | Literal["varies"] | None = None
+    """How many choices a sample has, which `tasks validate` holds the data to; one number for all unless it varies."""
     continuation: str | None = None
     """Template: the one text that is scored after each choice in turn, where the choices stand in the question
     (partial evaluation; Trinh and Le 2018, arXiv:1806.02847)."""

@@ -82,11 +82,21 @@ class Renderer:
     @property
     def columns(self) -> frozenset[str]:
         """The columns of a row that what is asked and what is right depend on: a sample's content hash covers them."""
+        made_here = {"subset", "choice"} if self._after_choice else {"subset"}
+        answers = (self._answer, self._reasoned)
+        columns = [template.columns for template in self.templates if template not in answers]
+        return frozenset().union(*columns) - made_here
+
+    @property
+    def templates(self) -> list[Template | Expression]:
+        """Every template of the definition; each knows its field."""
         parts = [
             self._question,
             self._lettered,
             self._description,
             *self._descriptions.values(),
+            self._answer,
+            self._reasoned,
             self._target,
             self._continuation,
             self._document,
@@ -95,8 +105,7 @@ class Renderer:
             self._after_choice,
         ]
         parts += self._choices if isinstance(self._choices, list) else [self._choices]
-        made_here = {"subset", "choice"} if self._after_choice else {"subset"}
-        return frozenset().union(*(part.columns for part in parts if part)) - made_here
+        return [part for part in parts if part]
 
     def demonstration_columns(self, *, reasoned: bool) -> frozenset[str]:
         """The columns of a row that is shown with its answer."""

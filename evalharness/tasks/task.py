@@ -223,13 +223,15 @@ def protocol_names(path: Path) -> list[str]:
 
 
 def _resolved(values: dict[str, Any], base: TaskDefinition, protocol: str, path: Path) -> dict[str, Any]:
-    own = {key: value for key, value in values.items() if key not in ("protocols", "known_defects")}
+    own = {key: value for key, value in values.items() if key != "protocols"}
     if protocol == DEFAULT:
         return own
     if protocol not in base.protocols:
         known = [DEFAULT, *base.protocols]
         raise UsageError(f"{base.name} has no protocol '{protocol}'; {nearest(protocol, known)}")
     resolved = merged(own, base.protocols[protocol])
+    # A protocol adds to the defects of the file; elsewhere a list takes the place of a list.
+    resolved["known_defects"] = [*own.get("known_defects", ()), *base.protocols[protocol].get("known_defects", ())]
     parse_options(TaskDefinition, resolved, f"{path}: protocols.{protocol}")
     return resolved
 
