@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from evalharness.errors import DiskError, EvalHarnessError
 
-COMMANDS = ("run", "tasks", "new", "runs", "inspect", "rescore", "models", "convert")
+COMMANDS = ("run", "tasks", "new", "runs", "inspect", "rescore", "models", "doctor", "convert")
 """In the order of `--help`; each is a module of this package with a typer `app`."""
 
 EX_USAGE = 64

@@ -25,7 +25,7 @@ def load(options: DataOptions, split: str, config: str | None, root: Path) -> Sp
         Unavailable: the mirror lacks the data set, the configuration or the split.
         DataError: a file of the mirror is malformed.
     """
-    path = _find(root, str(options.hub), config, split)
+    path = locate(root, str(options.hub), config, split)
     rows = read_rows(path)
     part = _part(path.with_name(f"{split}.indices.json"))
     source = Source(
@@ -40,7 +40,12 @@ def load(options: DataOptions, split: str, config: str | None, root: Path) -> Sp
     return make_split(rows, part.indices if part else None, source)
 
 
-def _find(root: Path, hub: str, config: str | None, split: str) -> Path:
+def locate(root: Path, hub: str, config: str | None, split: str) -> Path:
+    """The file of a split.
+
+    Raises:
+        Unavailable: the mirror lacks the data set, the configuration or the split.
+    """
     aliases = _aliases(root)
     mirrored = aliases.get("ids", {}).get(hub, hub)
     only_config = aliases.get("config_names", {}).get(mirrored, DEFAULT_CONFIG)
