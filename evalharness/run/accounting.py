@@ -21,18 +21,21 @@ class Usage:
     requests: int = 0
     prompt_tokens: int = 0
     generated_tokens: int = 0
+    answered_tokens: int = 0
+    """Those of the prompt tokens whose requests have been answered."""
     longest: int = 0
     """Tokens of the longest completion."""
     _sequences: set[bytes] = field(default_factory=set)
 
     def asked(self, request: Request) -> None:
         self.requests += 1
-        ids = request.prompt.ids if isinstance(request, GenerateRequest) else (request.ids or ())[:-1]
+        ids = _read(request)
         if ids:
             self.prompt_tokens += len(ids)
             self._sequences.add(_sortable(ids))
 
-    def answered(self, result: Result) -> None:
+    def answered(self, request: Request, result: Result) -> None:
+        self.answered_tokens += len(_read(request))
         if isinstance(result, Completions):
             lengths = [len(completion.ids) for completion in result.completions]
             self.generated_tokens += sum(lengths)
@@ -67,8 +70,15 @@ class Meter:
     async def ask(self, request: Request) -> Result:
         self.usage.asked(request)
         result = await self.waves.ask(request)
-        self.usage.answered(result)
+        self.usage.answered(request, result)
         return result
+
+
+def _read(request: Request) -> tuple[int, ...]:
+    """The tokens that a model must read to answer; empty without a tokenizer."""
+    if isinstance(request, GenerateRequest):
+        return request.prompt.ids or ()
+    return (request.ids or ())[:-1]
 
 
 def _sortable(ids: tuple[int, ...]) -> bytes:

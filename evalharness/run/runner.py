@@ -83,6 +83,7 @@ def _cells(cells: Sequence[Cell], model: Model, progress: Progress, report: Repo
     # Every cell is checked against the model before the first one runs.
     for cell in cells:
         fits(cell, model.backend)
+    progress.plan(len(cells))
     done = []
     for cell in cells:
         run = _open(cell, model, several=many or len(cells) > 1)
@@ -127,7 +128,7 @@ def _run_cell(cell: Cell, model: Model, run: Run, progress: Progress) -> Results
         run.write(run.record.model_copy(update={"state": "running"}))
         state: State = "failed"
         try:
-            with showing(progress, cell.name, len(cell.samples), len(cell.samples) - len(waiting)):
+            with showing(progress, cell.name, len(cell.samples), len(cell.samples) - len(waiting), usage):
 
                 def sink(line: Mapping[str, Any]) -> None:
                     journal.append(line)

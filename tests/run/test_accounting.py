@@ -61,8 +61,11 @@ def test_the_last_token_of_a_scored_sequence_is_never_fed(asked: list[list[int]]
 def test_generated_tokens_and_the_longest() -> None:
     usage = Usage()
     for lengths in ([3, 1], [7]):
-        usage.answered(Completions(tuple(Completion(text="", ids=tuple(range(length))) for length in lengths)))
-    usage.answered(Likelihood((-1.0,), (True,)))
+        usage.answered(
+            generated([1, 2, 3]),
+            Completions(tuple(Completion(text="", ids=tuple(range(length))) for length in lengths)),
+        )
+    usage.answered(scored([1, 2, 3]), Likelihood((-1.0,), (True,)))
     assert (usage.generated_tokens, usage.longest) == (11, 7)
 
 
