@@ -87,9 +87,8 @@ def lookup(kind: Kind, name: str) -> Any:
     target = _BUILTIN[kind].get(name) or _plugins(kind).get(name)
     if target is None:
         raise UsageError(f"unknown {kind} '{name}'; {nearest(name, names(kind))}")
-    module, _, attribute = target.partition(":")
     try:
-        return getattr(import_module(module), attribute)
+        component = _imported(target)
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.startswith("evalharness"):
             raise
@@ -97,6 +96,35 @@ def lookup(kind: Kind, name: str) -> Any:
             f"the {kind} '{name}' needs the package '{error.name}', which is not installed; "
             "pip install 'evalharness[stack,hub]' brings what the built-in ones need."
         ) from error
+    except Exception as error:
+        if name in _BUILTIN[kind]:
+            raise
+        raise DataError(
+            f"the {kind} '{name}' comes from a plugin that fails: {target}: {type(error).__name__}: {error}; "
+            "mend or uninstall it."
+        ) from error
+    if missing := [attribute for attribute in _SHAPE[kind] if not hasattr(component, attribute)]:
+        raise DataError(
+            f"the {kind} '{name}' comes from a plugin that brings something else: {target} has no '{missing[0]}'; "
+            "ask its author."
+        )
+    return component
+
+
+_SHAPE: dict[Kind, tuple[str, ...]] = {
+    "parser": (),
+    "metric": (),
+    "method": ("run", "options", "needs"),
+    "backend": ("__call__",),
+    "generator": ("__call__",),
+}
+"""Attributes that tell a component of a kind from something else; the classes of parsers and metrics are checked
+where they are built."""
+
+
+def _imported(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 @cache
@@ -125,8 +153,10 @@ def trust(folder: Path) -> None:
     try:
         spec.loader.exec_module(module)
         components = module.COMPONENTS
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataError(f"{path}: fails with {type(error).__name__}: {error}.") from error
+    if not isinstance(components, dict) or not all(isinstance(found, dict) for found in components.values()):
+        raise DataError(f"{path}: COMPONENTS: must be a mapping of kinds to mappings of names to components.")
     for kind, found in components.items():
         if kind not in _BUILTIN:
             raise DataError(f"{path}: COMPONENTS: unknown kind '{kind}'; {nearest(str(kind), _BUILTIN)}")

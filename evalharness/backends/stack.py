@@ -200,7 +200,8 @@ class StackBackend:
             waiting.clear()
             return [job for ticket in tickets if (job := self._job(ticket)) is not None]
 
-        engine.run(arrivals)
+        with _memory_errors():
+            engine.run(arrivals)
 
     def close(self) -> None:
         """Let the weights go; a later wave reads them again."""
@@ -382,6 +383,27 @@ def _default_threads() -> int:
     if told.isdigit():
         return int(told)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """What torch and Python raise where there is no memory left, in a sentence; the requests in service fail by it.
+
+    Raises:
+        ServiceError: there was not enough memory.
+    """
+    import torch
+
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch's allocator for processors raises a plain RuntimeError
+        told = str(error)
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "memory" not in told:
+            raise
+        raise ServiceError(
+            f"out of memory ({told.splitlines()[0][:200] if told else 'no more to say'}); lower --batch-tokens or "
+            "--max-length, or --set decode.max_tokens, and run again: what is done is kept."
+        ) from None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import Any
@@ -18,6 +19,7 @@ COMMANDS = ("run", "tasks", "new", "runs", "inspect", "rescore", "models", "doct
 EX_USAGE = 64
 EX_INTERNAL = 70
 EX_INTERRUPTED = 130
+EX_TERMINATED = 143
 
 
 class _LazyGroup(TyperGroup):
@@ -68,9 +70,23 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code (docs/errors.md)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments or bool(os.environ.get("EVALHARNESS_DEBUG"))
+    signal.signal(signal.SIGTERM, _terminate)
     # `--debug` is understood wherever it stands.
     arguments = [argument for argument in arguments if argument != "--debug"]
-    sys.exit(_guarded(arguments, debug))
+    code = _guarded(arguments, debug)
+    sys.exit(EX_TERMINATED if _terminated and code == EX_INTERRUPTED else code)
+
+
+_terminated: list[int] = []
+"""The signal that asked this process to end, once one has."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    """End as Ctrl-C does: what is done is kept, and it is said how to go on."""
+    _terminated.append(number)
+    if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, signal.SIG_DFL):  # started in the background of a shell
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 def _guarded(arguments: list[str], debug: bool) -> int:

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
             return list(_jsonl(file, path) if suffix.startswith(".jsonl") else _csv(file, path))
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8.") from None
-    except (OSError, EOFError) as error:  # EOFError: a gzip stream that was cut short
+    except (OSError, EOFError, zlib.error) as error:  # the last two: a gzip stream that was cut or damaged
         raise DataError(f"{path}: cannot be read ({error}); it should be a whole {suffix} file.") from None
 
 
@@ -56,6 +57,10 @@ def _jsonl(lines: Iterable[str], path: Path) -> Iterator[dict[str, Any]]:
             raise DataError(
                 f"{path}, line {number}: not JSON ({error.msg} at column {error.colno}); each line is one JSON object."
             ) from None
+        except ValueError as error:  # a whole number of thousands of digits
+            raise DataError(f"{path}, line {number}: cannot be read ({str(error).partition(';')[0]}).") from None
+        except RecursionError:
+            raise DataError(f"{path}, line {number}: nested too deeply; each line is one JSON object.") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {number}: a JSON {type(row).__name__}; each line is one JSON object.")
         yield row

@@ -19,13 +19,38 @@ if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 
+LARGEST = 10_000_000
+"""Characters, items or bits that an operator in a template may make."""
+
+
+def _size(operator: str, left: Any, right: Any) -> int:
+    """Length of a repeated text or list, or bits of a power of whole numbers; 0 for what stays small."""
+    if operator == "**":
+        whole = isinstance(left, int) and isinstance(right, int) and right > 0
+        return left.bit_length() * right if whole else 0
+    for repeated, times in ((left, right), (right, left)):
+        if isinstance(times, int) and hasattr(repeated, "__len__"):
+            return len(repeated) * times
+    return 0
+
+
 @cache
 def environment() -> ImmutableSandboxedEnvironment:
     """The one sandboxed environment; an unknown column is an error, never an empty string."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    env = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    class Sandbox(ImmutableSandboxedEnvironment):
+        """Refuses products and powers that would fill the memory."""
+
+        intercepted_binops = frozenset({"*", "**"})
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if _size(operator, left, right) > LARGEST:
+                raise OverflowError(f"a result of '{operator}' has more than {LARGEST:,} characters or items")
+            return super().call_binop(context, operator, left, right)
+
+    env = Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     env.filters.update(FILTERS)
     env.globals.update(letter=letter)
     return env
@@ -85,10 +110,10 @@ def turn_template(name: str) -> Template:
     Raises:
         UsageError: no such template; the nearest is named.
     """
-    folder = shipped("prompts")
-    path = folder / f"{name}.jinja"
-    if not path.is_file():
-        raise UsageError(f"unknown prompt template '{name}'; {nearest(name, [p.stem for p in folder.glob('*.jinja')])}")
+    known = {path.stem: path for path in shipped("prompts").glob("*.jinja")}
+    path = known.get(name)
+    if path is None:
+        raise UsageError(f"unknown prompt template '{name:.60}'; {nearest(name, known)}")
     return Template(path.read_text(encoding="utf-8").removesuffix("\n"), where=f"prompts/{path.name}")
 
 

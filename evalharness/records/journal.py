@@ -73,6 +73,10 @@ class Journal:
         Raises:
             DiskError: the disk refused. The journal ends with the line before.
         """
+        if os.fstat(self._file.fileno()).st_nlink == 0:
+            raise DiskError(
+                f"{self.path}: the file was removed during the run, so nothing more can be kept; run again."
+            )
         rest = memoryview(one_line(line))
         size = len(rest)
         try:

@@ -6,14 +6,14 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from evalharness import registry
-from evalharness.errors import FailedSamplesError, UsageError, nearest
+from evalharness.errors import EvalHarnessError, FailedSamplesError, UsageError, nearest
 from evalharness.hashing import canonical_json, sha256_text
 from evalharness.records.environment import environment, without_secrets
 from evalharness.records.folder import Run, read_run
@@ -126,7 +126,12 @@ def _run_cell(cell: Cell, model: Model, run: Run, progress: Progress) -> Results
         began = time.perf_counter()
         usage = Usage()
         run.write(run.record.model_copy(update={"state": "running"}))
-        state: State = "failed"
+
+        def close(state: State) -> ResultsRecord:
+            results = _summary(cell, run, usage, before + time.perf_counter() - began)
+            run.write(_ended(run, state))
+            return results
+
         try:
             with showing(progress, cell.name, len(cell.samples), len(cell.samples) - len(waiting), usage):
 
@@ -138,13 +143,15 @@ def _run_cell(cell: Cell, model: Model, run: Run, progress: Progress) -> Results
                     warm(model.backend)
                     began = time.perf_counter()
                     asyncio.run(execute(cell, model.backend, waiting, sink, usage))
-            state = "finished"
         except KeyboardInterrupt:
-            state = "interrupted"
+            close("interrupted")
             raise InterruptedRun(_interrupted(cell, run)) from None
-        finally:
-            results = _summary(cell, run, usage, before + time.perf_counter() - began)
-            run.write(_ended(run, state))
+        except BaseException:
+            # What ended the run is told, and not that a full or vanished disk does not take the summary either.
+            with suppress(EvalHarnessError):
+                close("failed")
+            raise
+        results = close("finished")
     errored = results.counts["errored"]
     if errored > cell.options.max_errors * len(cell.samples):
         run.write(_ended(run, "failed"))

@@ -96,7 +96,11 @@ class TaskDefinition(Options):
             return values
         method, metric = FORMS[form]
         filled = {"metrics": [metric], **values}
-        filled["elicitation"] = {"method": method, **(values.get("elicitation") or {})}
+        elicitation = values.get("elicitation") or {}
+        if isinstance(elicitation, dict):
+            filled["elicitation"] = {"method": method, **elicitation}
+        if not isinstance(filled["metrics"], list | tuple):
+            return filled  # refused by its own type
         bare = [entry for entry in filled["metrics"] if not (isinstance(entry, dict) and entry.get("answer"))]
         if form == "target" and bare and filled.get("answer") is None:
             filled["answer"] = {"parser": "text"}

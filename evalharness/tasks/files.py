@@ -25,13 +25,43 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = error.problem_mark or error.context_mark
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         raise DataError(f"{place}: not valid YAML: {error.problem or error.context}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not valid YAML: {error}.") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, no such date, a number of too many digits
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise DataError(f"{path}: not valid YAML: {reason}.") from None
+    except RecursionError:
+        raise DataError(f"{path}: nested too deeply; a definition has no more than {DEEPEST} levels.") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
     if not isinstance(values, dict):
         raise DataError(f"{path}:1: a definition is a mapping of keys to values, not {type(values).__name__}.")
+    _bounded(values, path)
     return values
+
+
+DEEPEST, LARGEST = 50, 1_000_000
+"""Levels and values that a definition may have, its aliases written out."""
+
+
+def _bounded(values: Any, path: Path) -> None:
+    """Refuse what grows without end once it is read: a value inside itself, aliases of aliases of aliases.
+
+    Raises:
+        DataError: too deep or too large.
+    """
+    sizes: dict[int, int] = {}
+
+    def size(value: Any, depth: int) -> int:
+        if depth > DEEPEST:
+            raise DataError(f"{path}: nested too deeply; a definition has no more than {DEEPEST} levels.")
+        if not isinstance(value, dict | list):
+            return 1
+        if id(value) not in sizes:
+            parts = [*value.values()] if isinstance(value, dict) else value
+            sizes[id(value)] = 1 + sum(size(part, depth + 1) for part in parts)
+        return sizes[id(value)]
+
+    if (found := size(values, 0)) > LARGEST:
+        raise DataError(f"{path}: its aliases stand for {found:,} values; a definition has at most {LARGEST:,}.")
 
 
 def _loader() -> Any:

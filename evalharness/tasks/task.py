@@ -219,7 +219,8 @@ def protocol_names(path: Path) -> list[str]:
 
     A loaded task is one of them and no longer knows the others.
     """
-    return [DEFAULT, *read_yaml(path).get("protocols", {})]
+    declared = read_yaml(path).get("protocols")
+    return [DEFAULT, *declared] if isinstance(declared, dict) else [DEFAULT]
 
 
 def _resolved(values: dict[str, Any], base: TaskDefinition, protocol: str, path: Path) -> dict[str, Any]:
@@ -231,7 +232,9 @@ def _resolved(values: dict[str, Any], base: TaskDefinition, protocol: str, path:
         raise UsageError(f"{base.name} has no protocol '{protocol}'; {nearest(protocol, known)}")
     resolved = merged(own, base.protocols[protocol])
     # A protocol adds to the defects of the file; elsewhere a list takes the place of a list.
-    resolved["known_defects"] = [*own.get("known_defects", ()), *base.protocols[protocol].get("known_defects", ())]
+    more = base.protocols[protocol].get("known_defects")
+    if isinstance(more, list):
+        resolved["known_defects"] = [*own.get("known_defects", ()), *more]
     parse_options(TaskDefinition, resolved, f"{path}: protocols.{protocol}")
     return resolved
 

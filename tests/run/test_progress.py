@@ -114,14 +114,7 @@ def test_a_terminal_shows_it(here: Path, plugin: Path) -> None:
         told += piece
     os.close(keyboard)
     assert process.wait(timeout=60) == 0
-    for fragment in (
-        b"tasks",
-        b"arc_easy",
-        b"lambada_openai",
-        b" of 30" if b" of 30" in told else b"/30",
-        b"tok/s",
-        b"distinct",
-    ):
+    for fragment in (b"tasks", b"arc_easy", b"lambada_openai", b"/30", b"tok/s", b"distinct"):
         assert fragment in told
 
 
@@ -130,4 +123,4 @@ def test_a_log_holds_lines_and_quiet_nothing(here: Path, plugin: Path) -> None:
     assert "\x1b" not in loud.err
     quiet = Process(here, *RUN, "--quiet", "--no-resume", path=(plugin,)).wait().done()
     assert quiet.err == ""
-    assert [line for line in quiet.out.splitlines() if line.startswith("runs/")] == []
+    assert quiet.out.startswith("arc_easy · default · fake")

@@ -79,6 +79,8 @@ def config_from_hub(values: Mapping[str, Any], where: str) -> ModelConfig:
     if values.get("mlp_bias"):
         raise CheckpointError(f"{where}: biases in the feed-forward layers (mlp_bias) are not covered.")
     try:
+        for key in HUB_SIZES:
+            _size(values[key], key, where)
         heads, width = values["num_attention_heads"], values["hidden_size"]
         layers = values["num_hidden_layers"]
         bias = bool(values.get("attention_bias", False))
@@ -106,6 +108,24 @@ def config_from_hub(values: Mapping[str, Any], where: str) -> ModelConfig:
         )
     except KeyError as error:
         raise CheckpointError(f"{where}: the key {error} is missing; it is not a complete configuration.") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{where}: a value has the wrong type ({error}).") from None
+
+
+HUB_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+)
+GGUF_SIZES = ("embedding_length", "block_count", "attention.head_count", "feed_forward_length", "context_length")
+
+
+def _size(value: Any, key: str, where: str) -> None:
+    if type(value) is not int or value < 1:
+        raise CheckpointError(f"{where}: the key '{key}' must be a whole number of at least 1, not {value!r:.40}.")
 
 
 def as_ids(value: int | list[int] | None) -> tuple[int, ...]:
@@ -218,6 +238,8 @@ def config_from_gguf(file: GGUFFile) -> ModelConfig:
     def get(key: str, default: Any = None) -> Any:
         return file.metadata.get(f"{family}.{key}", default)
 
+    for key in GGUF_SIZES:
+        _size(file.require(f"{family}.{key}"), f"{family}.{key}", str(file.path))
     heads, width = file.require(f"{family}.attention.head_count"), file.require(f"{family}.embedding_length")
     layers = file.require(f"{family}.block_count")
     head_dim = get("attention.key_length") or width // heads

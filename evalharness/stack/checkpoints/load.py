@@ -57,6 +57,10 @@ class Checkpoint(Protocol):
         """Every tensor by our name, on the CPU, unpacked but not yet cast."""
         ...
 
+    def stored_name(self, ours: str) -> str:
+        """What the file calls the tensor of our name."""
+        ...
+
     def fingerprint(self) -> str:
         """sha256 over all the bytes that decide what the model computes (about 1 s for 1 GB)."""
         ...
@@ -115,11 +119,13 @@ def build(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device | str
         if name == "head.weight" and checkpoint.config.tied_embeddings:
             tensors[name] = tensors["embedding.weight"]
         elif name not in tensors:
-            raise CheckpointError(f"{checkpoint.path} lacks the weights '{name}'; it is not a complete checkpoint.")
+            stored = checkpoint.stored_name(name)
+            raise CheckpointError(f"{checkpoint.path} lacks the weights '{stored}'; it is not a complete checkpoint.")
         if tensors[name].shape != expected.shape:
+            found, wanted = tuple(tensors[name].shape), tuple(expected.shape)
             raise CheckpointError(
-                f"{checkpoint.path}: the weights '{name}' have the shape {tuple(tensors[name].shape)}, "
-                f"but the configuration asks for {tuple(expected.shape)}."
+                f"{checkpoint.path}: the weights '{checkpoint.stored_name(name)}' have the shape {found}, "
+                f"but the configuration asks for {wanted}."
             )
     model.load_state_dict(tensors, assign=True)
     if checkpoint.config.tied_embeddings:
@@ -156,6 +162,9 @@ class GGUFCheckpoint:
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         for ours, _, name in tensor_names(self.config):
             yield ours, self._unpacked(ours, name)
+
+    def stored_name(self, ours: str) -> str:
+        return next(name for known, _, name in tensor_names(self.config) if known == ours)
 
     def fingerprint(self) -> str:
         return _hash_files([self.path])
@@ -217,6 +226,9 @@ class FolderCheckpoint:
         for name, tensor in self.folder.tensors():
             if name in ours:
                 yield ours[name], tensor
+
+    def stored_name(self, ours: str) -> str:
+        return next(name for known, name, _ in tensor_names(self.config) if known == ours)
 
     def fingerprint(self) -> str:
         return _hash_files([self.path / "config.json", *self.folder.shards()])

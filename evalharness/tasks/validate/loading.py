@@ -18,7 +18,6 @@ _CHECKS = (
     ("unknown method", "unknown_method", "elicitation.method"),
     ("unknown reducer", "unknown_reducer", "reducer"),
     ("unknown prompt template", "unknown_template", "prompt.template"),
-    ("unknown generator", "missing_source", "data.generator"),
     ("no such file", "missing_source", "data.file"),
     ("one source is needed", "missing_source", "data"),
     ("No filter named", "unknown_filter", ""),

@@ -17,9 +17,9 @@ class Places:
         self._lines: dict[tuple[str, ...], int] = {}
         try:
             node = yaml.compose(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except (yaml.YAMLError, OSError, UnicodeDecodeError):
+            self._collect(node, ())
+        except (yaml.YAMLError, OSError, ValueError, RecursionError):
             return
-        self._collect(node, ())
 
     def _collect(self, node: Any, at: tuple[str, ...]) -> None:
         import yaml

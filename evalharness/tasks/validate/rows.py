@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from evalharness.data.samples import samples
 from evalharness.data.sources import MissingDataError, SourceSettings, load_split
 from evalharness.data.split import Split
-from evalharness.errors import DataError, nearest
+from evalharness.errors import EvalHarnessError, nearest
 from evalharness.tasks.pool import load_pool
 from evalharness.tasks.protocol_hash import SYNTHETIC_SHOTS, synthetic_samples
 from evalharness.tasks.task import Task
@@ -49,8 +49,8 @@ def rows_of(task: Task, settings: SourceSettings) -> tuple[Rows, list[Fault]]:
         except MissingDataError as error:
             if not data.hub:
                 faults.append(Fault("missing_source", "data", str(error)))
-        except DataError as error:
-            faults.append(_data_fault(task, error))
+        except EvalHarnessError as error:
+            faults.append(_data_fault(error))
     if every:
         return Rows(every=every, spread=spread, demonstrations=shown, real=True), faults
     written = synthetic_samples(task)
@@ -72,10 +72,12 @@ def _present(task: Task, split: Split, faults: list[Fault]) -> frozenset[str]:
     return task.columns & columns
 
 
-def _data_fault(task: Task, error: DataError) -> Fault:
+def _data_fault(error: EvalHarnessError) -> Fault:
     sentence = str(error)
     if "both have the id" in sentence:
         return Fault("duplicated_id", "data.id", sentence)
     if "no such file" in sentence:
         return Fault("missing_source", "data.file", sentence)
+    if "unknown generator" in sentence:
+        return Fault("missing_source", "data.generator", sentence)
     return Fault("data", "data", sentence)

@@ -136,5 +136,5 @@ def test_missing_weights_are_named(saved, tmp_path: Path):
     tensors = load_file(saved[0] / "model.safetensors")
     del tensors["model.layers.1.mlp.up_proj.weight"]
     save_file(tensors, tmp_path / "model.safetensors")
-    with pytest.raises(CheckpointError, match=r"lacks the weights 'blocks\.1\.feed_forward\.up\.weight'"):
+    with pytest.raises(CheckpointError, match=r"lacks the weights 'model\.layers\.1\.mlp\.up_proj\.weight'"):
         load_model(tmp_path)
