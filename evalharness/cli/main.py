@@ -83,10 +83,10 @@ _terminated: list[int] = []
 
 def _terminate(number: int, frame: object) -> None:
     """End as Ctrl-C does: what is done is kept, and it is said how to go on."""
+    from evalharness.run.interruption import interrupt
+
     _terminated.append(number)
-    if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, signal.SIG_DFL):  # started in the background of a shell
-        raise KeyboardInterrupt
-    signal.raise_signal(signal.SIGINT)
+    interrupt()
 
 
 def _guarded(arguments: list[str], debug: bool) -> int:

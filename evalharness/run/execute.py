@@ -11,6 +11,7 @@ from evalharness.elicitation.base import Ask
 from evalharness.errors import DiskError, EvalHarnessError, FailedSamplesError, UsageError
 from evalharness.prompting.prompter import Prompter
 from evalharness.run.accounting import Meter, Usage
+from evalharness.run.interruption import NAME
 from evalharness.run.lines import errored_line, scored_line
 from evalharness.run.plan import Cell
 from evalharness.tasks.files import read_yaml
@@ -48,7 +49,10 @@ async def execute(cell: Cell, backend: Backend, samples: Sequence[Sample], sink:
     Raises:
         FailedSamplesError: so many samples failed that the run is given up.
         DiskError: the journal cannot be written.
+        CancelledError: the run is asked to end (`interruption.interrupt`).
     """
+    if (task := asyncio.current_task()) is not None:
+        task.set_name(NAME)
     options = cell.options
     prompter = Prompter(
         cell.task.definition.prompt,

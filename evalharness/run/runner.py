@@ -143,7 +143,7 @@ def _run_cell(cell: Cell, model: Model, run: Run, progress: Progress) -> Results
                     warm(model.backend)
                     began = time.perf_counter()
                     asyncio.run(execute(cell, model.backend, waiting, sink, usage))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, asyncio.CancelledError):
             close("interrupted")
             raise InterruptedRun(_interrupted(cell, run)) from None
         except BaseException:
