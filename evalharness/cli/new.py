@@ -129,4 +129,5 @@ def _validated(path: Path) -> None:
     if report.count("fault"):
         typer.echo(f"mend these in {path}, then type: evalharness tasks validate {path}")
         raise typer.Exit(DataError.exit_code)
+    typer.echo(f"checked on {report.rows} rows: no fault")
     typer.echo(f"next: evalharness tasks show {path}\n      evalharness run --task {path} --limit 20")

@@ -117,16 +117,16 @@ class Lines:
 
     def _line(self, tally: Tally) -> str:
         of = f" ({self._cell} of {self._cells})" if self._cells > 1 else ""
-        parts = [
-            f"{tally.name}{of}: {tally.done} of {tally.total} samples",
-            f"{tally.samples_a_second():.3g} a second",
-            f"{tally.tokens_a_second():,.0f} tokens a second",
-            f"{tally.distinct_share():.0%} of them distinct",
-        ]
+        parts = [f"{tally.name}{of}: {tally.done} of {tally.total} samples"]
         if tally.mean is not None:
             parts.append(f"score so far {tally.mean:.3f}")
         if (left := tally.seconds_left()) is not None:
-            parts.append(f"about {left:.0f} s left")
+            parts += [
+                f"{tally.samples_a_second():.3g} a second",
+                f"{tally.tokens_a_second():,.0f} tokens a second",
+                f"{tally.distinct_share():.0%} of the prompts' tokens distinct",
+                f"about {left:.0f} s left",
+            ]
         return ", ".join(parts)
 
     def stop(self) -> None: ...

@@ -78,13 +78,20 @@ def test_lines_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
         lines.advance(1.0 if number % 2 else 0.0)
     told = capsys.readouterr().err.splitlines()
     assert told == [
-        "own (2 of 2): 10 of 40 samples, 1 a second, 2 tokens a second, 100% of them distinct, score so far 0.500, "
-        "about 30 s left",
-        "own (2 of 2): 20 of 40 samples, 1 a second, 2 tokens a second, 100% of them distinct, score so far 0.500, "
-        "about 20 s left",
-        "own (2 of 2): 30 of 40 samples, 1 a second, 2 tokens a second, 100% of them distinct, score so far 0.500, "
-        "about 10 s left",
+        f"own (2 of 2): {done} of 40 samples, score so far 0.500, 1 a second, 2 tokens a second, 100% of the prompts' "
+        f"tokens distinct, about {40 - done} s left"
+        for done in (10, 20, 30)
     ]
+
+
+def test_speed_is_told_when_there_is_enough_to_tell(capsys: pytest.CaptureFixture[str]) -> None:
+    clock, usage = Clock(), Usage()
+    lines = Lines(interval=10, clock=clock)
+    lines.plan(1)
+    lines.start("own", 9, 0, usage)
+    clock.now += 30
+    lines.advance(0.0)
+    assert capsys.readouterr().err == "own: 1 of 9 samples, score so far 0.000\n"
 
 
 # --------------------------------------------------------------------------- the command
