@@ -38,13 +38,15 @@ class Reporter:
                 typer.echo(line)
 
     def end(self) -> None:
+        if not self._runs:
+            return
         from evalharness.run.suites import averages
 
         suites = averages(self._options, self._runs)
-        if self._json and self._runs:
+        if self._json:
             told = [as_json(run, results) for run, results in self._runs] + [asdict(average) for average in suites]
             typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
-        elif len(self._runs) > 1:
+        elif len(self._runs) > 1 or suites:
             rows = [("task", "protocol", "model", "metric", "score", "n")]
             for run, results in self._runs:
                 label, score = next(iter(results.scores.items()))
