@@ -59,18 +59,20 @@ def _text(path: str, url: str, settings: SourceSettings) -> tuple[str, str]:
     cached = _cache() / sha256_text(url)
     if cached.is_file():
         return cached.read_text(encoding="utf-8"), url
-    text = _fetched(path, url, settings.timeout)
+    text = _fetched(path, url, settings)
     cached.parent.mkdir(parents=True, exist_ok=True)
     cached.write_text(text, encoding="utf-8")
     return text, url
 
 
-def _fetched(path: str, url: str, timeout: float) -> str:
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+def _fetched(path: str, url: str, settings: SourceSettings) -> str:
+    if not settings.hub:
+        why = "not asked"
+    elif os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
         why = "HF_HUB_OFFLINE is set"
     else:
         try:
-            with urlopen(url, timeout=timeout) as answer:
+            with urlopen(url, timeout=settings.timeout) as answer:
                 return str(answer.read().decode("utf-8"))
         except (URLError, OSError, ValueError) as error:
             why = str(getattr(error, "reason", error))

@@ -29,7 +29,7 @@ class SourceSettings:
     allow_demo: bool = False
     """Whether the task's bundled sample may stand in where no source has the benchmark."""
     hub: bool = True
-    """Whether the hub may be asked."""
+    """Whether the hub, or the address of a published prompt, may be asked."""
     timeout: float = 3.0
     """Seconds that the hub has to answer before it counts as out of reach."""
 

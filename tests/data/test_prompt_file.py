@@ -90,6 +90,13 @@ def test_an_address_that_has_no_such_file(published: tuple[PromptFileOptions, li
         load_prompt_file(published[0], "hard", SourceSettings())
 
 
+def test_an_address_that_may_not_be_asked(published: tuple[PromptFileOptions, list[str]]) -> None:
+    options, asked = published
+    with pytest.raises(MissingDataError, match="not asked"):
+        load_prompt_file(options, "easy", SourceSettings(hub=False))
+    assert asked == []
+
+
 def test_offline_it_is_said_what_would_help(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match=r"HF_HUB_OFFLINE is set.*--data-dir DIR.*--shots 0"):
         load_prompt_file(OPTIONS, "easy", SourceSettings(data_dir=tmp_path))
