@@ -127,7 +127,7 @@ def place_of(options: DataOptions, root: Path | None) -> str:
         missing = []
         for config in options.subset_names or (options.config,):
             try:
-                locate(root, options.hub, config, options.split)
+                locate(root, options, config, options.split)
             except Unavailable:
                 missing.append(config)
         if not missing:

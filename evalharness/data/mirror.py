@@ -25,7 +25,7 @@ def load(options: DataOptions, split: str, config: str | None, root: Path) -> Sp
         Unavailable: the mirror lacks the data set, the configuration or the split.
         DataError: a file of the mirror is malformed.
     """
-    path = locate(root, str(options.hub), config, split)
+    path = locate(root, options, config, split)
     rows = read_rows(path)
     part = _part(path.with_name(f"{split}.indices.json"))
     source = Source(
@@ -40,19 +40,20 @@ def load(options: DataOptions, split: str, config: str | None, root: Path) -> Sp
     return make_split(rows, part.indices if part else None, source)
 
 
-def locate(root: Path, hub: str, config: str | None, split: str) -> Path:
+def locate(root: Path, options: DataOptions, config: str | None, split: str) -> Path:
     """The file of a split.
 
     Raises:
         Unavailable: the mirror lacks the data set, the configuration or the split.
     """
-    aliases = _aliases(root)
-    mirrored = aliases.get("ids", {}).get(hub, hub)
+    aliases, hub = _aliases(root), str(options.hub)
+    mirrored = aliases.get("ids", {}).get(hub, options.mirror or hub)
     only_config = aliases.get("config_names", {}).get(mirrored, DEFAULT_CONFIG)
     # The only configuration of a data set goes by three names: none, "default", and the hub's own.
     one_and_only = config in (None, DEFAULT_CONFIG, only_config)
     configs = list(dict.fromkeys([DEFAULT_CONFIG, only_config])) if one_and_only else [str(config)]
-    folders = [folder for name in (hub, mirrored) for c in configs if (folder := root / name / c).is_dir()]
+    names = dict.fromkeys((hub, mirrored, options.mirror or hub))
+    folders = [folder for name in names for c in configs if (folder := root / name / c).is_dir()]
     for folder in folders:
         for suffix in SUFFIXES:
             if (path := folder / f"{split}{suffix}").is_file():

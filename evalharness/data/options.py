@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt, model_validator
 from evalharness.options import Options
 
 Name = Annotated[str, Field(min_length=1)]
+HubId = Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)?$")]
 # A path of a mirror is made of these, so none may climb out of it.
 PathPart = Annotated[str, Field(pattern=r"^[^./\\][^/\\]*$")]
 
@@ -20,8 +21,11 @@ class DataOptions(Options):
     Exactly one of `hub`, `file`, `package` and `generator`; beside `hub`, a `package` may stand in for it.
     """
 
-    hub: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)?$")] | None = None
+    hub: HubId | None = None
     """Id of a data set on the Hugging Face hub, ``openai/gsm8k``; also its folder in a mirror."""
+    mirror: HubId | None = None
+    """Another id of the same rows, which a mirror may have them under: an original that the hub no longer serves
+    because a script loads it."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
     """Commit of the hub's repository, in full: a branch moves, so it pins nothing."""
     config: PathPart | None = None
@@ -62,7 +66,7 @@ class DataOptions(Options):
 
     @model_validator(mode="after")
     def _keys_that_belong_together(self) -> DataOptions:
-        for key, value in (("revision", self.revision), ("config", self.config)):
+        for key, value in (("revision", self.revision), ("config", self.config), ("mirror", self.mirror)):
             if value and not self.hub:
                 raise ValueError(f"{key} belongs to hub, which is not given; remove {key} or name the hub's data set.")
         if self.config and self.subsets:

@@ -152,3 +152,10 @@ def test_mmlu_of_the_real_mirror(real_mirror: Path) -> None:
     assert len(subjects) == 57
     assert sum(source.of or 0 for source in tests) == 14042
     assert all((source.n, source.of) == (5, 5) for source in shots)
+
+
+def test_another_id_of_the_same_rows(mirror: Any) -> None:
+    options, settings = DataOptions(hub="new/sums", mirror="old/sums"), SourceSettings(data_dir=mirror.root)
+    for place in ("old/sums/default/test", "new/sums/default/test"):  # the hub's own id goes before the other
+        mirror.split(place, ROWS)
+        assert load_split(options, "test", settings=settings).source.location == f"{place}.jsonl.gz"
