@@ -277,7 +277,9 @@ def test_too_many_samples_fail(here: Path) -> None:
 
 @pytest.mark.usefixtures("fake")
 def test_a_run_is_given_up_early_when_nothing_works(here: Path) -> None:
-    said("run", "--task", "gsm8k", "--model", "fake:fail=1&seconds=0.02").refused(4, "the run is given up", "does not feel like it")
+    said("run", "--task", "gsm8k", "--model", "fake:fail=1&seconds=0.02").refused(
+        4, "the run is given up", "does not feel like it"
+    )
     assert 20 < lines_in(the_run(here).journal) < 60
 
 
