@@ -31,7 +31,7 @@ from evalharness.types import (
 
 if TYPE_CHECKING:
     from evalharness.stack.checkpoints.load import Checkpoint
-    from evalharness.stack.engine.plain import PlainEngine
+    from evalharness.stack.engine.engine import Engine
     from evalharness.stack.engine.requests import GenerateJob, Generation, Job, ScoreJob, Scores
     from evalharness.stack.tokenization import TextTokenizer
 
@@ -127,7 +127,7 @@ def convert(source: str, target: Path, *, dtype: str | None = None) -> None:
 
 
 class StackBackend:
-    """An `evalharness.types.Backend` around a checkpoint and the plain engine; made by `load`."""
+    """An `evalharness.types.Backend` around a checkpoint and the engine; made by `load`."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class StackBackend:
         self._tokenizer_path = tokenizer
         self._batch_tokens = batch_tokens
         self._threads = threads
-        self._engine: PlainEngine | None = None
+        self._engine: Engine | None = None
 
     @property
     def name(self) -> str:
@@ -207,22 +207,22 @@ class StackBackend:
         """Let the weights go; a later wave reads them again."""
         self._engine = None
 
-    def _ready(self) -> PlainEngine:
+    def _ready(self) -> Engine:
         if self._engine is None:
             with _stack_errors():
                 self._engine = self._build()
         return self._engine
 
-    def _build(self) -> PlainEngine:
+    def _build(self) -> Engine:
         import torch
 
         from evalharness.stack.checkpoints.load import build
-        from evalharness.stack.engine.plain import BATCH_TOKENS, PlainEngine
+        from evalharness.stack.engine.engine import BATCH_TOKENS, Engine
 
         if self._threads is not None:
             torch.set_num_threads(self._threads)
         model = build(self._checkpoint, getattr(torch, self._dtype), _device(self._device))
-        return PlainEngine(
+        return Engine(
             model,
             self.tokenizer.decode,
             max_length=self._max_length,

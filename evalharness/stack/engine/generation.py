@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
 
-from evalharness.stack.engine.requests import FinishReason, GenerateJob, Generation
-from evalharness.stack.engine.sampler import generator, sample
+from evalharness.stack.engine.requests import FinishReason, GenerateJob, Generation, Sampling
+from evalharness.stack.engine.sampler import generator
 from evalharness.stack.engine.text import TextStream
+from evalharness.stack.engine.texts import SharedPath
+from evalharness.stack.engine.tree import Node
 
 
 class RunningJob:
@@ -23,6 +24,15 @@ class RunningJob:
         self.limit = max(1, min(job.max_tokens, longest - len(job.ids)))
         """Most tokens that a text may draw."""
         self.texts: dict[int, Generation] = {}
+        self.end: Node | None = None
+        """The node that the prompt ends at, until the texts run."""
+        self.dead = False
+        self._begun = False
+
+    def begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self.job.listener.begin()
 
     @property
     def distinct(self) -> int:
@@ -34,26 +44,37 @@ class RunningJob:
         """Tokens of a text whose keys and values are kept at most; the last one drawn is never fed."""
         return len(self.job.ids) + self.limit - 1
 
-    def keep(self, number: int, text: Generation) -> None:
-        self.texts[number] = text
-        if len(self.texts) == self.distinct:
-            self.job.listener.done(tuple(self.texts[number % self.distinct] for number in range(self.job.n)))
+    @property
+    def complete(self) -> bool:
+        return len(self.texts) == self.distinct
+
+    def answer(self) -> None:
+        self.begin()
+        self.job.listener.done(tuple(self.texts[number % self.distinct] for number in range(self.job.n)))
 
 
 class RunningText:
     """One text that grows token by token."""
 
-    def __init__(self, running: RunningJob, number: int, decode: Callable[[Sequence[int]], str]) -> None:
+    def __init__(
+        self, running: RunningJob, number: int, decode: Callable[[Sequence[int]], str], path: SharedPath | None
+    ) -> None:
         self.running = running
         self.number = number
+        self.path = path
+        self.tiles: list[int] = []
+        self.length = 0
         self.ids: list[int] = []
         self.random: torch.Generator = generator(running.job.sampling.seed, number)
         self.stream = TextStream(decode, running.job.stop)
 
-    def draw(self, logits_V: Tensor) -> bool:
-        """Draw the next token from its logits; whether the text is done, and then told so to its job."""
+    @property
+    def sampling(self) -> Sampling:
+        return self.running.job.sampling
+
+    def push(self, id: int) -> bool:
+        """Take the next token in; whether the text is done."""
         job = self.running.job
-        id = sample(logits_V, job.sampling, self.random)
         self.ids.append(id)
         if job.on_tokens is not None:
             job.on_tokens(self.number, [id])
@@ -69,4 +90,5 @@ class RunningText:
 
     def _finish(self, reason: FinishReason) -> None:
         text, stop = self.stream.finish()
-        self.running.keep(self.number, Generation(tuple(self.ids), text, "stop" if stop is not None else reason, stop))
+        reason = "stop" if stop is not None else reason
+        self.running.texts[self.number] = Generation(tuple(self.ids), text, reason, stop)

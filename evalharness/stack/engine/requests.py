@@ -1,13 +1,13 @@
-"""What an engine is asked and what it answers: the interface that every engine stands behind.
+"""What the engine is asked and what it answers.
 
-An engine is handed a callable that yields the jobs which arrived since its last call; it calls it before each
-step and serves until nothing is left and nothing arrives. Each job carries a `Listener`: the engine tells it
+The engine is handed a callable that yields the jobs which arrived since its last call; it calls it before each
+step and serves until nothing is left and nothing arrives. Each job carries a `Listener`: it is told
 when the job enters service and delivers the result as soon as that job is done, whatever else still runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
@@ -63,6 +63,8 @@ class ScoreJob:
     ids: tuple[int, ...]
     start: int
     """At least 1."""
+    user: Hashable = None
+    """Whose job it is: what jobs of several users read is likely to be read again."""
     listener: Listener[Scores]
 
 
@@ -91,17 +93,11 @@ class GenerateJob:
     eos_ids: frozenset[int] = frozenset()
     """Tokens that end a generation."""
     n: int = 1
+    user: Hashable = None
+    """As in `ScoreJob`."""
     on_tokens: Callable[[int, Sequence[int]], None] | None = None
     """Called with (number of the text, its new tokens) as they are drawn; greedy texts are alike: only text 0's."""
     listener: Listener[tuple[Generation, ...]]
 
 
 Job = ScoreJob | GenerateJob
-
-
-class Engine(Protocol):
-    """Serves jobs."""
-
-    def run(self, arrivals: Callable[[], Iterable[Job]]) -> None:
-        """Serve until `arrivals` yields nothing and everything taken in is answered or cancelled."""
-        ...

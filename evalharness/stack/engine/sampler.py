@@ -7,6 +7,8 @@ in the order of the vocabulary: it depends on that request's logits and seed, ne
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -21,6 +23,24 @@ def generator(seed: int, number: int) -> torch.Generator:
     """The random stream of one text: seeded by a hash of (seed of the request, number of the text)."""
     digest = hashlib.sha256(f"{seed}/{number}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+class Drawing(Protocol):
+    """A text that wants its next token."""
+
+    @property
+    def sampling(self) -> Sampling: ...
+
+    random: torch.Generator
+
+
+def draw(logits_RV: Tensor, texts: Sequence[Drawing]) -> list[int]:
+    """The next token of every text from its row."""
+    likeliest: list[int] = logits_RV.argmax(-1).tolist()
+    return [
+        id if text.sampling.temperature == 0 else sample(logits_V, text.sampling, text.random)
+        for id, logits_V, text in zip(likeliest, logits_RV, texts, strict=True)
+    ]
 
 
 def sample(logits_V: Tensor, sampling: Sampling, random: torch.Generator) -> int:

@@ -31,6 +31,18 @@ class AttentionContext(Protocol):
         ...
 
 
+class WholeSequence:
+    """The `AttentionContext` of one sequence that is computed from its first token, and not kept."""
+
+    def attend(
+        self, layer: int, queries_THD: Tensor, keys_TGD: Tensor, values_TGD: Tensor, window: int | None
+    ) -> Tensor:
+        mixed_HTD = causal_attention(
+            queries_THD.transpose(0, 1), keys_TGD.transpose(0, 1), values_TGD.transpose(0, 1), window
+        )
+        return mixed_HTD.transpose(0, 1)
+
+
 class Attention(nn.Module):
     """Projections of one attention layer around an `AttentionContext`."""
 

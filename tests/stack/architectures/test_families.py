@@ -9,8 +9,10 @@ import transformers
 
 from evalharness.stack.architectures.families import config_from_hub, hub_config
 from evalharness.stack.checkpoints.load import load_model
-from evalharness.stack.engine.cache import KeyValueCache, LineAttention, Segment
+from evalharness.stack.engine.engine import Engine
+from evalharness.stack.engine.requests import ScoreJob
 from evalharness.stack.errors import CheckpointError
+from evalharness.stack.layers.attention import WholeSequence
 
 TINY = {
     "vocab_size": 120,
@@ -57,8 +59,7 @@ def saved(request, tmp_path_factory):
 
 
 def full_logits(model, ids: torch.Tensor) -> torch.Tensor:
-    line = LineAttention([Segment(len(ids))])
-    return model.logits(model(ids, line.positions(ids.device), line))
+    return model.logits(model(ids, torch.arange(len(ids)), WholeSequence()))
 
 
 @torch.inference_mode()
@@ -69,18 +70,32 @@ def test_logits_equal_those_of_transformers(saved):
     torch.testing.assert_close(full_logits(model, ids), theirs(ids[None]).logits[0], atol=1e-4, rtol=0)
 
 
-@torch.inference_mode()
-def test_a_cached_pass_in_pieces_equals_the_whole_pass(saved):
-    model, config = load_model(saved[0])
-    ids = torch.randint(0, 120, (60,), generator=torch.Generator().manual_seed(2))
-    cache = KeyValueCache.empty(config, 60, model.dtype, model.device)
-    pieces = []
-    for count in (17, 1, 1, 30, 11):
-        line = LineAttention([Segment(count, cache)])
-        here = ids[cache.length : cache.length + count]
-        pieces.append(model.logits(model(here, line.positions(ids.device), line)))
-        cache.length += count
-    torch.testing.assert_close(torch.cat(pieces), full_logits(model, ids), atol=1e-4, rtol=0)
+class Keeping:
+    """A listener that keeps the result."""
+
+    cancelled = False
+
+    def begin(self) -> None: ...
+
+    def done(self, result) -> None:
+        self.log_likelihoods = result.log_likelihoods
+
+    def failed(self, error) -> None:
+        raise error
+
+
+@pytest.mark.parametrize("numerics", ["fast", "exact"])
+def test_the_engine_scores_as_a_whole_pass_does(saved, numerics):
+    model, _ = load_model(saved[0])
+    ids = torch.randint(0, 120, (150,), generator=torch.Generator().manual_seed(2))
+    ends = [ids[:60], torch.cat([ids[:50], ids[90:]]), ids]
+    jobs = [ScoreJob(ids=tuple(end.tolist()), start=1, listener=Keeping()) for end in ends]
+    pending = [jobs]
+    Engine(model, str, numerics=numerics, batch_tokens=40, check=True).run(lambda: pending.pop() if pending else [])
+    for end, job in zip(ends, jobs, strict=True):
+        with torch.inference_mode():
+            expected = full_logits(model, end).log_softmax(-1)[:-1].gather(1, end[1:, None])[:, 0]
+        torch.testing.assert_close(torch.tensor(job.listener.log_likelihoods), expected, atol=1e-4, rtol=0)
 
 
 def test_a_configuration_survives_the_way_to_the_hub_and_back(saved):

@@ -10,8 +10,8 @@ import transformers
 
 from evalharness.stack.checkpoints.convert import convert
 from evalharness.stack.checkpoints.load import load_model, load_tokenizer, open_checkpoint
-from evalharness.stack.engine.cache import LineAttention, Segment
 from evalharness.stack.errors import CheckpointError
+from evalharness.stack.layers.attention import WholeSequence
 
 TEXTS = ["x  12", "year 2020  99\n\n3", "<|im_start|>user\nhé 🙂<|im_end|>\n", " a\tb", ""]
 
@@ -35,9 +35,8 @@ def test_the_embedded_model_becomes_a_folder_that_transformers_loads(smollm2, tm
     model, config = load_model(smollm2)
     assert open_checkpoint(folder).config == config
     ids = torch.tensor(ours.encode("The capital of France is Paris. In 2020 it had 2,145,906 inhabitants."))
-    line = LineAttention([Segment(len(ids))])
     with torch.inference_mode():
-        found = model.logits(model(ids, line.positions(ids.device), line))
+        found = model.logits(model(ids, torch.arange(len(ids)), WholeSequence()))
         torch.testing.assert_close(found, reference(ids[None]).logits[0], atol=1e-4, rtol=0)
 
 

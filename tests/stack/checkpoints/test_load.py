@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from evalharness.stack.architectures.families import config_from_hub, tensor_names
 from evalharness.stack.checkpoints.load import load_model, load_tokenizer, open_checkpoint
-from evalharness.stack.engine.cache import LineAttention, Segment
 from evalharness.stack.errors import CheckpointError
+from evalharness.stack.layers.attention import WholeSequence
 
 TINY = {
     "vocab_size": 100,
@@ -45,9 +45,8 @@ CASES = {
 
 
 def logits(model, ids):
-    line = LineAttention([Segment(len(ids))])
     with torch.inference_mode():
-        return model.logits(model(ids, line.positions(ids.device), line))
+        return model.logits(model(ids, torch.arange(len(ids)), WholeSequence()))
 
 
 def hub_model(case: str, folder):

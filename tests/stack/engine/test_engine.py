@@ -1,4 +1,4 @@
-"""The plain engine on a tiny random model: right answers, whatever the batch and whoever comes and goes."""
+"""The engine on a tiny random model: right answers, whatever the batch and whoever comes and goes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.stack.engine import scoring
-from evalharness.stack.engine.cache import LineAttention, Segment, bytes_per_token
-from evalharness.stack.engine.plain import PlainEngine
+from evalharness.stack.engine.cache import bytes_per_token
+from evalharness.stack.engine.engine import Engine
 from evalharness.stack.engine.requests import GenerateJob, Sampling, ScoreJob
+from evalharness.stack.layers.attention import WholeSequence
 
 VOCABULARY = 96
 
@@ -45,7 +46,7 @@ def decode(ids) -> str:
 
 def serve(model, jobs, **options) -> list:
     pending = [list(jobs)]
-    PlainEngine(model, decode, **options).run(lambda: pending.pop() if pending else [])
+    Engine(model, decode, check=True, **options).run(lambda: pending.pop() if pending else [])
     return [job.listener.result for job in jobs]
 
 
@@ -58,10 +59,9 @@ def generate(ids, max_tokens=12, diary=None, **options) -> GenerateJob:
 
 
 def full_log_probabilities(model, ids):
-    line = LineAttention([Segment(len(ids))])
     with torch.inference_mode():
         tensor = torch.tensor(ids)
-        return model.logits(model(tensor, line.positions(tensor.device), line)).log_softmax(-1)
+        return model.logits(model(tensor, torch.arange(len(tensor)), WholeSequence())).log_softmax(-1)
 
 
 ids_of = st.lists(st.integers(0, VOCABULARY - 1), min_size=2, max_size=40)
@@ -103,7 +103,7 @@ def test_continuations_of_one_token_share_one_row(tiny_model):
 
 def test_results_come_in_order_of_arrival_and_before_the_whole_is_done(tiny_model):
     diary: list = []
-    jobs = [score([1, *range(length), 3], 1, diary) for length in (30, 3, 20, 5, 40, 4)]
+    jobs = [score([length, *range(length), 3], 1, diary) for length in (30, 3, 20, 5, 40, 4)]
     begun_at_first = []
 
     class First(Waiting):
@@ -116,6 +116,81 @@ def test_results_come_in_order_of_arrival_and_before_the_whole_is_done(tiny_mode
     assert diary == [job.listener for job in jobs]
     assert begun_at_first == [[1, 1, 0, 0, 0, 0]]
     assert all(job.listener.begun == 1 for job in jobs)
+
+
+# --------------------------------------------------------------------------- sharing
+
+few = st.integers(0, 2)
+branching = st.lists(
+    st.tuples(st.lists(st.lists(few, max_size=30).map(tuple), min_size=1, max_size=5), st.integers(1, 200)),
+    min_size=1,
+    max_size=12,
+)
+"""Paths made of up to five runs over three tokens: many begin alike, some are equal or prefixes of others."""
+
+
+def distinct_prefixes(sequences) -> int:
+    """Nodes of the tree of all prefixes, counted without one."""
+    return len({tuple(ids[:end]) for ids in sequences for end in range(1, len(ids) + 1)})
+
+
+def of_runs(runs, start):
+    ids = [1, *(id for run in runs for id in run), 2]
+    return ids, min(start, len(ids))
+
+
+@settings(max_examples=60, deadline=None)
+@given(asked=branching, batch_tokens=st.sampled_from([1, 7, 64, 500]), numerics=st.sampled_from(["fast", "exact"]))
+def test_every_distinct_prefix_is_computed_once(tiny_model, asked, batch_tokens, numerics):
+    jobs = [score(*of_runs(runs, start)) for runs, start in asked]
+    engine = Engine(tiny_model, decode, check=True, batch_tokens=batch_tokens, numerics=numerics)
+    pending = [jobs]
+    engine.run(lambda: pending.pop() if pending else [])
+    scored = [job for job in jobs if job.start < len(job.ids)]
+    assert engine.report.prefilled == distinct_prefixes([job.ids[:-1] for job in scored])
+    assert engine.report.requested == sum(len(job.ids) - 1 for job in scored)
+    assert engine.budget.used == 0
+    for job in scored:
+        expected = full_log_probabilities(tiny_model, job.ids)[job.start - 1 : -1]
+        targets = torch.tensor(job.ids[job.start :])
+        found = torch.tensor(job.listener.result.log_likelihoods)
+        torch.testing.assert_close(found, expected.gather(1, targets[:, None])[:, 0], atol=1e-4, rtol=0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    asked=branching,
+    texts=st.lists(st.tuples(st.lists(few, min_size=1, max_size=90), st.sampled_from([0.0, 0.9]), st.integers(1, 3))),
+    order=st.randoms(use_true_random=False),
+    batch_tokens=st.sampled_from([16, 50, 500]),
+    kv_tokens=st.sampled_from([600, 1000, 100_000]),
+    waves=st.integers(1, 4),
+)
+def test_exact_bits_depend_on_the_job_alone(tiny_model, asked, texts, order, batch_tokens, kv_tokens, waves):
+    def jobs():
+        scored = [score(*of_runs(runs, start)) for runs, start in asked]
+        drawn = [
+            generate(ids, 9, sampling=Sampling(temperature=temperature, seed=len(ids)), n=n)
+            for ids, temperature, n in texts[:6]
+        ]
+        return scored + drawn
+
+    alone = [serve(tiny_model, [job], numerics="exact")[0] for job in jobs()]
+    together = jobs()
+    shuffled = order.sample(together, len(together))
+    pending = [shuffled[number::waves] for number in range(waves)]
+    engine = Engine(
+        tiny_model,
+        decode,
+        check=True,
+        numerics="exact",
+        batch_tokens=batch_tokens,
+        kv_bytes=kv_tokens * bytes_per_token(tiny_model.config, tiny_model.dtype),
+    )
+    while pending:
+        engine.run(lambda: pending.pop() if pending else [], lambda: bool(pending))
+    assert engine.budget.used == 0
+    assert [job.listener.result for job in together] == alone
 
 
 # --------------------------------------------------------------------------- generation
@@ -156,7 +231,7 @@ generate_jobs = st.lists(
     asked=generate_jobs,
     batch_tokens=st.sampled_from([1, 16, 1024]),
     max_texts=st.integers(1, 8),
-    kv_tokens=st.sampled_from([1, 60, 100_000]),
+    kv_tokens=st.sampled_from([500, 700, 100_000]),
     scores=st.integers(0, 3),
 )
 def test_a_text_depends_on_its_own_request_only(tiny_model, asked, batch_tokens, max_texts, kv_tokens, scores):
@@ -224,7 +299,7 @@ def test_jobs_join_while_others_run_and_cancelled_ones_leave(tiny_model):
             return [late, late_score, unstarted]
         return []
 
-    PlainEngine(tiny_model, decode).run(arrivals)
+    Engine(tiny_model, decode).run(arrivals)
     assert diary == [late_score.listener, late.listener, long.listener]
     assert leaving.listener.result is None
     assert (leaving.listener.begun, unstarted.listener.begun) == (1, 0)
@@ -236,7 +311,7 @@ def test_an_error_leaves_the_engine_usable(tiny_model):
     def broken(number, ids):
         raise OSError("the pipe is closed")
 
-    engine = PlainEngine(tiny_model, decode)
+    engine = Engine(tiny_model, decode)
     pending = [[generate([1], on_tokens=broken), score([1, 2], 1)]]
     with pytest.raises(OSError, match="pipe"):
         engine.run(lambda: pending.pop() if pending else [])

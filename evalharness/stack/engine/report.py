@@ -1,0 +1,42 @@
+"""What an engine did: tokens asked and computed, memory, rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class EngineReport:
+    """Counts since the engine was made; see `as_dict` for what each means to a reader."""
+
+    kv_bytes_per_token: int
+    requested: int = 0
+    prefilled: int = 0
+    decoded: int = 0
+    padding: int = 0
+    steps: int = 0
+    peak_tokens: int = 0
+    prefill_seconds: float = 0.0
+    decode_seconds: float = 0.0
+
+    def step(self, decoded: int, prefilled: int, seconds: float) -> None:
+        """A pass over so many rows of running texts and of prompts; its time is shared by rows."""
+        self.steps += 1
+        self.decoded += decoded
+        self.prefilled += prefilled
+        share = prefilled / max(1, decoded + prefilled)
+        self.prefill_seconds += seconds * share
+        self.decode_seconds += seconds * (1 - share)
+
+    def as_dict(self) -> dict[str, float]:
+        """For the record of a run."""
+        return {
+            "tokens_requested": self.requested,
+            "tokens_computed": self.prefilled,
+            "tokens_decoded": self.decoded,
+            "padding_rows": self.padding,
+            "steps": self.steps,
+            "peak_kv_bytes": self.peak_tokens * self.kv_bytes_per_token,
+            "prefill_tokens_per_second": round(self.prefilled / self.prefill_seconds, 1) if self.prefill_seconds else 0,
+            "decode_tokens_per_second": round(self.decoded / self.decode_seconds, 1) if self.decode_seconds else 0,
+        }

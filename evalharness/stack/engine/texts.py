@@ -1,0 +1,188 @@
+"""The running texts in a step: their new tokens against the tiles that are theirs and the path that they share.
+
+Letters in names: R texts, w new tokens of each (more than one where tokens are guessed ahead), H query heads, G key and
+value heads, m the w x H/G queries of one text that meet one key head, B tiles, D size of a head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from evalharness.stack.engine.cache import TILE, TileStore
+
+
+class SharedPath:
+    """Keys and values of whole tiles at the beginning of several texts: for each layer [2, G, shared, D]."""
+
+    def __init__(self, ids: tuple[int, ...], layers: list[Tensor]) -> None:
+        self.ids = ids
+        self.layers = layers
+        self.users = 0
+
+
+class Text(Protocol):
+    """A text that grows."""
+
+    path: SharedPath | None
+    tiles: list[int]
+    """Its own tiles, the first one behind the shared path."""
+    length: int
+    """Tokens whose keys and values are kept; those of a step come behind them."""
+
+
+class TextsPlan:
+    """How the first rows of a line attend: `width` for each text, texts with one shared path side by side."""
+
+    def __init__(self, texts: Sequence[Text], store: TileStore, width: int, device: torch.device) -> None:
+        self.count = len(texts)
+        self.width = width
+        self.rows = self.count * width
+        self._store = store
+        self._device = device
+        shared = [0 if text.path is None else len(text.path.ids) for text in texts]
+        positions = [range(text.length, text.length + width) for text in texts]
+        self._positions_Rw = self._tensor([list(range_) for range_ in positions]).view(self.count, width)
+        # Where the new keys go.
+        places = [
+            (text.tiles[(at - begin) // TILE], at % TILE)
+            for text, begin, range_ in zip(texts, shared, positions, strict=True)
+            for at in range_
+        ]
+        self._into, self._offsets = self._tensor(places).view(-1, 2).unbind(1)
+        # Whose each tile is, which position it begins at, and the tiles of each text in order.
+        seen = [(text.length + width - 1 - begin) // TILE + 1 for text, begin in zip(texts, shared, strict=True)]
+        self._table_RB = self._tensor(
+            [text.tiles[:count] + [0] * (max(seen) - count) for text, count in zip(texts, seen, strict=True)]
+        )
+        top = max(tile for text in texts for tile in text.tiles) + 1
+        owners, begins = [0] * top, [1 << 30] * top
+        for row, (text, begin, count) in enumerate(zip(texts, shared, seen, strict=True)):
+            for number, tile in enumerate(text.tiles[:count]):
+                owners[tile], begins[tile] = row, begin + number * TILE
+        self._owners_B, self._begins_B = self._tensor(owners), self._tensor(begins)
+        self._biases: dict[int | None, Tensor] = {}
+        self.groups = _groups(texts)
+
+    def _tensor(self, values: Sequence[object]) -> Tensor:
+        return torch.tensor(values, dtype=torch.long, device=self._device)
+
+    @property
+    def positions(self) -> Tensor:
+        """Of every row, [R w]."""
+        return self._positions_Rw.flatten()
+
+    def _bias(self, window: int | None, repeats: int, padded: int) -> Tensor:
+        """0 where a query sees a position of a tile and -inf where not, [B, 1, m, 64]; alike in all layers."""
+        if window not in self._biases:
+            rows_Bw = self._positions_Rw[self._owners_B]
+            columns_BS = self._begins_B[:, None] + torch.arange(TILE, device=self._device)
+            visible_BwS = columns_BS[:, None] <= rows_Bw[:, :, None]
+            if window is not None:
+                visible_BwS &= rows_Bw[:, :, None] - columns_BS[:, None] < window
+            bias_BmS = torch.zeros(visible_BwS.shape, device=self._device).masked_fill_(~visible_BwS, -torch.inf)
+            bias_BmS = bias_BmS.repeat_interleave(repeats, dim=1)
+            bias_BmS = torch.nn.functional.pad(bias_BmS, (0, 0, 0, padded - bias_BmS.shape[1]))
+            self._biases[window] = bias_BmS[:, None]
+        return self._biases[window]
+
+    def attend(
+        self, layer: int, queries_NHD: Tensor, keys_NGD: Tensor, values_NGD: Tensor, window: int | None, exact: bool
+    ) -> Tensor:
+        """Outputs of the heads, [R w, H, D]. The queries are scaled.
+
+        In `exact`, products have at least 8 rows and probabilities meet values tile by tile, in order of position.
+        """
+        store = self._store.layers[layer]
+        store[0][self._into, :, self._offsets] = keys_NGD
+        store[1][self._into, :, self._offsets] = values_NGD
+        heads, size = keys_NGD.shape[1], keys_NGD.shape[2]
+        repeats = queries_NHD.shape[1] // heads
+        queries_RGmD = queries_NHD.view(self.count, self.width, heads, repeats, size).transpose(1, 2).flatten(2, 3)
+        used = queries_RGmD.shape[2]
+        if exact:
+            queries_RGmD = torch.nn.functional.pad(queries_RGmD, (0, 0, 0, -used % 8))
+        padded = queries_RGmD.shape[2]
+
+        top = len(self._owners_B)
+        keys_BSD, values_BSD = store[0, :top].flatten(0, 1), store[1, :top].flatten(0, 1)
+        by_tile = queries_RGmD[self._owners_B].flatten(0, 1)
+        scores = torch.bmm(by_tile, keys_BSD.transpose(1, 2)).float().view(top, heads, padded, TILE)
+        scores += self._bias(window, repeats, padded)
+        best_RGm = scores.amax(-1)[self._table_RB].amax(1)
+        shared = []
+        for path, first, end in self.groups:
+            keys_GSD = path.layers[layer][0]
+            group_GMD = queries_RGmD[first:end].transpose(0, 1).flatten(1, 2)
+            found = torch.bmm(group_GMD, keys_GSD.transpose(1, 2)).float()
+            if window is not None:
+                found.masked_fill_(self._beyond(first, end, found.shape[-1], window, repeats, padded), -torch.inf)
+            best = found.amax(-1).view(heads, end - first, padded).transpose(0, 1)
+            best_RGm[first:end] = torch.maximum(best_RGm[first:end], best)
+            shared.append(found)
+
+        mixed_RGmD = torch.zeros((*best_RGm.shape, size), device=self._device)
+        total_RGm = torch.zeros_like(best_RGm)
+        for (path, first, end), found in zip(self.groups, shared, strict=True):
+            best_GM = best_RGm[first:end].transpose(0, 1).flatten(1, 2)
+            found.sub_(best_GM[..., None]).exp_()
+            mixed, total = mix(found, path.layers[layer][1], exact)
+            shape = (heads, end - first, padded)
+            mixed_RGmD[first:end] = mixed.view(*shape, size).transpose(0, 1)
+            total_RGm[first:end] = total.view(shape).transpose(0, 1)
+        scores.sub_(best_RGm[self._owners_B][..., None]).exp_()
+        own = torch.bmm(scores.flatten(0, 1).to(values_BSD.dtype), values_BSD).view(top, heads, padded, size)
+        sums = scores.sum(-1)
+        for tiles_R in self._table_RB.unbind(1):
+            mixed_RGmD += own[tiles_R]
+            total_RGm += sums[tiles_R]
+        mixed_RGmD /= total_RGm[..., None]
+        mixed = mixed_RGmD[:, :, :used].to(queries_NHD.dtype)
+        return mixed.view(self.count, heads, self.width, repeats, size).transpose(1, 2).reshape(queries_NHD.shape)
+
+    def _beyond(self, first: int, end: int, shared: int, window: int, repeats: int, padded: int) -> Tensor:
+        """Which positions of a shared path lie outside the window of each query, [queries, shared]."""
+        rows_Rw = self._positions_Rw[first:end]
+        hidden_RwS = rows_Rw[:, :, None] - torch.arange(shared, device=self._device) >= window
+        hidden_RmS = hidden_RwS.repeat_interleave(repeats, dim=1)
+        return torch.nn.functional.pad(hidden_RmS, (0, 0, 0, padded - hidden_RmS.shape[1])).flatten(0, 1)
+
+
+def mix(weights_GMS: Tensor, values_GSD: Tensor, exact: bool) -> tuple[Tensor, Tensor]:
+    """Weighted values [G, M, D] and the sum of the weights [G, M]; in `exact` tile by tile, in order of position."""
+    if not exact:
+        return torch.bmm(weights_GMS.to(values_GSD.dtype), values_GSD).float(), weights_GMS.sum(-1)
+    mixed_GMD = weights_GMS.new_zeros(*weights_GMS.shape[:2], values_GSD.shape[-1])
+    total_GM = weights_GMS.new_zeros(weights_GMS.shape[:2])
+    add_tiles(mixed_GMD, total_GM, weights_GMS, values_GSD)
+    return mixed_GMD, total_GM
+
+
+def add_tiles(mixed_GMD: Tensor, total_GM: Tensor, weights_GMS: Tensor, values_GSD: Tensor) -> None:
+    """Add what each tile of 64 positions brings, one after another; queries beyond those of `mixed_GMD` are dropped.
+
+    A product over one tile has the same bits whatever is computed beside it, and tiles that a query does not see add
+    zero: so the order of the sum, and with it every bit, depends on the positions alone.
+    """
+    count = mixed_GMD.shape[1]
+    sums_GMB = weights_GMS.view(*weights_GMS.shape[:2], -1, TILE).sum(-1)
+    for number in range(sums_GMB.shape[-1]):
+        here = slice(number * TILE, (number + 1) * TILE)
+        mixed_GMD += torch.bmm(weights_GMS[..., here].to(values_GSD.dtype), values_GSD[:, here])[:, :count]
+        total_GM += sums_GMB[:, :count, number]
+
+
+def _groups(texts: Sequence[Text]) -> list[tuple[SharedPath, int, int]]:
+    """Neighbours with one shared path: the path, the first text and the one after the last."""
+    groups: list[tuple[SharedPath, int, int]] = []
+    for row, text in enumerate(texts):
+        if text.path is None:
+            continue
+        if groups and groups[-1][0] is text.path and groups[-1][2] == row:
+            groups[-1] = (text.path, groups[-1][1], row + 1)
+        else:
+            groups.append((text.path, row, row + 1))
+    return groups
