@@ -48,7 +48,8 @@ def load_model(spec: str = "smollm2", **options: Any) -> Backend:
     """The backend that --model SPEC would run: its `info` and `tokenizer` are at hand, its weights load when asked.
 
     Args:
-        options: dtype, device, max_length, tokenizer, revision, batch_tokens, threads.
+        options: dtype, device, max_length, tokenizer, revision, batch_tokens, threads,
+            numerics, kv_memory.
     """
     return load_backend(spec, _options({"task": ("",), **options}, "load_model"))
 

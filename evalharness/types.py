@@ -231,6 +231,13 @@ class Wave(Protocol):
         """
         ...
 
+    def more(self) -> bool:
+        """Whether requests like these are still to come: samples of the same cell that have not been admitted.
+
+        An engine keeps what they may share with those it has seen.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendInfo:

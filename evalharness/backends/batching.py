@@ -84,6 +84,9 @@ class _Wave:
             self.taken += late
         return list(late)
 
+    def more(self) -> bool:
+        return self._waves.more
+
 
 class Waves:
     """The event-loop side of one backend. Use it from one event loop, as an async context manager.
@@ -97,6 +100,8 @@ class Waves:
         self.time_limit = time_limit
         self.pending_tokens = 0
         """Prompt tokens asked and not yet answered: what admission of further samples is steered by."""
+        self.more = False
+        """Whether samples are still to be admitted: who admits them sets it."""
         self.sizes: list[int] = []
         """Requests in each wave sent so far."""
         self._immediate = backend.info.immediate

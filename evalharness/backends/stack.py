@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +31,7 @@ from evalharness.types import (
 
 if TYPE_CHECKING:
     from evalharness.stack.checkpoints.load import Checkpoint
-    from evalharness.stack.engine.engine import Engine
+    from evalharness.stack.engine.engine import Engine, Numerics
     from evalharness.stack.engine.requests import GenerateJob, Generation, Job, ScoreJob, Scores
     from evalharness.stack.tokenization import TextTokenizer
 
@@ -75,11 +75,15 @@ def load(
     revision: str | None = None,
     batch_tokens: int | None = None,
     threads: int | None = None,
+    numerics: Numerics | None = None,
+    kv_memory: float | None = None,
 ) -> StackBackend:
     """The model that `spec` names: ``smollm2``, a ``.gguf`` file, or a Hugging Face folder. Reads headers only.
 
     `dtype` is fp32 unless told otherwise, `device` the CPU, `max_length` the model's own; `tokenizer` is a file
     or folder to take the tokenizer from instead; `threads` are torch's, for the whole process.
+    `numerics` is exact for scores on a CPU and fast for all else unless told otherwise; `kv_memory` bounds keys and
+    values, in GiB, and is a quarter of the memory that is free.
 
     Raises:
         UsageError: no such model, or a value that is not possible.
@@ -91,6 +95,12 @@ def load(
     for name, value in (("max-length", max_length), ("batch-tokens", batch_tokens), ("threads", threads)):
         if value is not None and value < 1:
             raise UsageError(f"--{name} {value}: give a whole number of at least 1.")
+    if kv_memory is not None and kv_memory <= 0:
+        raise UsageError(f"--kv-memory {kv_memory:g}: give the GiB that keys and values may take.")
+    if numerics not in (None, "exact", "fast"):
+        raise UsageError(f"--numerics {numerics}: no such arithmetic; {nearest(numerics, ('exact', 'fast'))}")
+    if numerics == "exact" and device not in (None, "cpu"):
+        raise UsageError(f"--numerics exact on {device}: bits are promised on a CPU only; leave it out, or say fast.")
     path = _locate(spec)
     with _stack_errors():
         from evalharness.stack.checkpoints.load import open_checkpoint
@@ -107,6 +117,8 @@ def load(
         tokenizer=None if tokenizer is None else Path(tokenizer),
         batch_tokens=batch_tokens,
         threads=threads,
+        numerics=numerics,
+        kv_memory=kv_memory,
     )
 
 
@@ -139,6 +151,8 @@ class StackBackend:
         tokenizer: Path | None,
         batch_tokens: int | None,
         threads: int | None,
+        numerics: Numerics | None,
+        kv_memory: float | None,
     ) -> None:
         self._checkpoint = checkpoint
         self._dtype = dtype
@@ -147,7 +161,11 @@ class StackBackend:
         self._tokenizer_path = tokenizer
         self._batch_tokens = batch_tokens
         self._threads = threads
-        self._engine: Engine | None = None
+        scores: Numerics = numerics or ("exact" if device == "cpu" else "fast")
+        self._numerics: dict[type, Numerics] = {ScoreRequest: scores, GenerateRequest: numerics or "fast"}
+        """By what is asked."""
+        self._kv_memory = kv_memory
+        self._engines: dict[Numerics, Engine] = {}
 
     @property
     def name(self) -> str:
@@ -165,7 +183,7 @@ class StackBackend:
                 kind="stack",
                 accepts=frozenset({"ids"}),
                 fingerprint=checkpoint.fingerprint(),
-                numerics="fast",
+                numerics=self._arithmetic,
                 max_length=self._max_length,
                 details={
                     "architecture": checkpoint.config.architecture,
@@ -192,42 +210,75 @@ class StackBackend:
 
     def answer(self, wave: Wave) -> None:
         """Serve the tickets of the wave and all that join it meanwhile."""
-        engine = self._ready()
+        engines = self._ready()
         waiting = list(wave)
 
-        def arrivals() -> Iterable[Job]:
-            tickets = [*waiting, *wave.joined()]
-            waiting.clear()
-            return [job for ticket in tickets if (job := self._job(ticket)) is not None]
+        def arrivals(numerics: Numerics) -> list[Job]:
+            """The jobs that are for an engine; what is for another one waits."""
+            waiting.extend(wave.joined())
+            here = [ticket for ticket in waiting if self._numerics[type(ticket.request)] == numerics]
+            waiting[:] = [ticket for ticket in waiting if self._numerics[type(ticket.request)] != numerics]
+            return [job for ticket in here if (job := self._job(ticket)) is not None]
 
         with _memory_errors():
-            engine.run(arrivals)
+            while waiting:
+                numerics = self._numerics[type(waiting[0].request)]
+                for other, engine in engines.items():
+                    if other != numerics:
+                        engine.forget()
+                engines[numerics].run(lambda: arrivals(numerics), wave.more)  # noqa: B023 - called before it changes
+
+    def report(self) -> dict[str, float]:
+        """What the engines did since the last call; see `evalharness.stack.engine.report`."""
+        if not self._engines:
+            return {}
+        report = next(iter(self._engines.values())).report
+        counts = report.as_dict()
+        report.restart()
+        return counts
 
     def close(self) -> None:
         """Let the weights go; a later wave reads them again."""
-        self._engine = None
+        self._engines = {}
 
-    def _ready(self) -> Engine:
-        if self._engine is None:
+    @property
+    def _arithmetic(self) -> str:
+        scores, texts = self._numerics[ScoreRequest], self._numerics[GenerateRequest]
+        return scores if scores == texts else f"{scores} scores, {texts} texts"
+
+    def _ready(self) -> dict[Numerics, Engine]:
+        if not self._engines:
             with _stack_errors():
-                self._engine = self._build()
-        return self._engine
+                self._engines = self._build()
+        return self._engines
 
-    def _build(self) -> Engine:
+    def _build(self) -> dict[Numerics, Engine]:
         import torch
 
         from evalharness.stack.checkpoints.load import build
+        from evalharness.stack.engine.cache import Budget, bytes_per_token
         from evalharness.stack.engine.engine import BATCH_TOKENS, Engine
+        from evalharness.stack.engine.report import EngineReport
 
         if self._threads is not None:
             torch.set_num_threads(self._threads)
         model = build(self._checkpoint, getattr(torch, self._dtype), _device(self._device))
-        return Engine(
-            model,
-            self.tokenizer.decode,
-            max_length=self._max_length,
-            batch_tokens=self._batch_tokens or BATCH_TOKENS,
-        )
+        model.pack()
+        report = EngineReport(kv_bytes_per_token=bytes_per_token(model.config, model.dtype))
+        memory = self._kv_memory * 2**30 if self._kv_memory else _free_memory(model.device) / 4
+        budget = Budget(max(1, int(memory) // report.kv_bytes_per_token))
+        return {
+            numerics: Engine(
+                model,
+                self.tokenizer.decode,
+                max_length=self._max_length,
+                numerics=numerics,
+                batch_tokens=self._batch_tokens or BATCH_TOKENS,
+                budget=budget,
+                report=report,
+            )
+            for numerics in sorted(set(self._numerics.values()))
+        }
 
     # ----------------------------------------------------------------------- tickets and jobs
 
@@ -252,7 +303,7 @@ class StackBackend:
             )
         # The last token is scored but never fed: a sequence may be one token longer than the context.
         self._check(ids, len(ids) - 1, request)
-        return ScoreJob(ids=ids, start=request.start, listener=_Answer(ticket, _likelihood))
+        return ScoreJob(ids=ids, start=request.start, user=_user(request), listener=_Answer(ticket, _likelihood))
 
     def _generate_job(self, request: GenerateRequest, ticket: Ticket) -> GenerateJob:
         from evalharness.stack.engine.requests import GenerateJob, Sampling
@@ -272,6 +323,7 @@ class StackBackend:
             stop=sampling.stop,
             eos_ids=self._eos_ids,
             n=request.n,
+            user=_user(request),
             on_tokens=request.on_tokens,
             listener=_Answer(ticket, _completions),
         )
@@ -315,6 +367,21 @@ class _Answer:
 
     def failed(self, error: Exception) -> None:
         self._ticket.fail(error)
+
+
+def _user(request: ScoreRequest | GenerateRequest) -> tuple[str, str]:
+    return request.origin.task, request.origin.sample_id
+
+
+def _free_memory(device: Any) -> float:
+    """Bytes that are free on a device."""
+    if device.type == "cuda":
+        import torch
+
+        return float(torch.cuda.mem_get_info(device)[0])
+    import psutil
+
+    return float(psutil.virtual_memory().available)
 
 
 def _likelihood(scores: Scores) -> Likelihood:

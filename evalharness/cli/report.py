@@ -94,10 +94,27 @@ def block(run: Run, results: ResultsRecord) -> list[str]:
         f"({usage.get('distinct_tokens', 0):,} distinct)   {usage.get('generated_tokens', 0):,} generated   "
         f"{duration(results.seconds)}"
     )
+    if results.engine:
+        lines.append(f"  {engine_line(results.engine, usage.get('distinct_tokens', 0))}")
     if results.note:
         lines.append(f"  note: {results.note}")
     lines.append(f"  {run.path}")
     return lines
+
+
+def engine_line(engine: Mapping[str, float], bound: int) -> str:
+    """What our own engine computed of what was asked, and what it took."""
+    computed = int(engine["tokens_computed"])
+    parts = [f"computed {computed:,} of {int(engine['tokens_requested']):,} prompt tokens"]
+    if bound:
+        parts[0] += f" ({computed / bound:.2f} x the distinct ones)"
+    if engine["prefill_tokens_per_second"]:
+        parts.append(f"{engine['prefill_tokens_per_second']:,.0f} a second")
+    if engine["tokens_decoded"]:
+        parts.append(f"decoded {int(engine['tokens_decoded']):,}, {engine['decode_tokens_per_second']:,.0f} a second")
+    parts.append(f"{int(engine['padding_rows']):,} padding rows")
+    parts.append(f"keys and values {engine['peak_kv_bytes'] / 2**20:,.0f} MiB at most")
+    return "engine: " + ", ".join(parts)
 
 
 CHANGES = ("shots", "method", "repeats", "reducer", "chat", "system_prompt", "set")

@@ -60,6 +60,11 @@ def run(
     revision: Annotated[str | None, typer.Option(help="Of a model on the hub.", rich_help_panel=_MODEL)] = None,
     batch_tokens: Annotated[int | None, typer.Option(
         help="Tokens that are computed together.", rich_help_panel=_COMPUTE)] = None,
+    numerics: Annotated[str | None, typer.Option(
+        help="exact (the same bits whatever is computed together; the default for scores on a CPU) or fast.",
+        rich_help_panel=_COMPUTE)] = None,
+    kv_memory: Annotated[float | None, typer.Option(
+        help="GiB that keys and values may take (a quarter of what is free).", rich_help_panel=_COMPUTE)] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads.", rich_help_panel=_COMPUTE)] = None,
     time_limit: Annotated[float | None, typer.Option(
         help="Seconds that one request may be in service.", rich_help_panel=_COMPUTE)] = None,

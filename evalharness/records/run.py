@@ -94,6 +94,9 @@ class ResultsRecord(Record):
     """Samples that were unparsed, truncated, empty, errored, cut."""
     usage: dict[str, int]
     """requests, prompt_tokens, distinct_tokens, generated_tokens; of a resumed run, the sum over its sessions."""
+    engine: dict[str, float] = Field(default_factory=dict)
+    """Of our own stack's last session: tokens_requested, tokens_computed, tokens_decoded, padding_rows, steps,
+    peak_kv_bytes, prefill_tokens_per_second, decode_tokens_per_second."""
     seconds: float
     """Time from the first request to the last answer, over all sessions."""
     note: str | None = None

@@ -17,7 +17,7 @@ from evalharness.run.plan import Cell
 from evalharness.tasks.files import read_yaml
 from evalharness.types import Attempt, Backend, Reference, Sample
 
-PENDING_TOKENS = 1 << 18
+PENDING_TOKENS = 1 << 21
 """Samples are admitted while the prompts that wait for an answer hold fewer tokens than this."""
 RUNNING_SAMPLES = 4096
 """And while fewer samples than this are on their way."""
@@ -90,6 +90,7 @@ async def _admit(samples: Sequence[Sample], one: Callable[[Sample], Coroutine[An
             broken.append(error)
         ended.set()
 
+    waves.more = True
     try:
         for sample in samples:
             while running and (waves.pending_tokens >= PENDING_TOKENS or len(running) >= RUNNING_SAMPLES):
@@ -101,10 +102,12 @@ async def _admit(samples: Sequence[Sample], one: Callable[[Sample], Coroutine[An
             running.add(task)
             task.add_done_callback(end)
             await asyncio.sleep(0)  # it asks its first request now, so that its tokens count
+        waves.more = False
         while running and not broken:
             ended.clear()
             await ended.wait()
     finally:
+        waves.more = False
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -53,6 +53,10 @@ class RunOptions(Options):
     """Of a model on the hub."""
     batch_tokens: int | None = Field(default=None, ge=1)
     """Tokens that are computed together."""
+    numerics: Literal["exact", "fast"] | None = None
+    """exact: the same bits whatever is computed together; fast: the fastest that is right."""
+    kv_memory: float | None = Field(default=None, gt=0)
+    """GiB that keys and values may take."""
     threads: int | None = Field(default=None, ge=1)
     """Processor threads."""
     time_limit: float | None = Field(default=None, gt=0)

@@ -33,6 +33,19 @@ from evalharness.types import Backend
 RUNS = Path("runs")
 """Where runs lie unless --output says otherwise."""
 
+MODEL_OPTIONS = (
+    "dtype",
+    "device",
+    "max_length",
+    "tokenizer",
+    "revision",
+    "batch_tokens",
+    "threads",
+    "numerics",
+    "kv_memory",
+)
+"""What a backend is loaded with."""
+
 Report = Callable[[Run, ResultsRecord], None]
 
 
@@ -108,7 +121,17 @@ def load_backend(spec: str, options: RunOptions) -> Backend:
         raise UsageError(f"--model {spec}: unknown backend '{kind}'; {nearest(kind, registry.names('backend'))}")
     given = {
         key: value
-        for key in ("dtype", "device", "max_length", "tokenizer", "revision", "batch_tokens", "threads")
+        for key in (
+            "dtype",
+            "device",
+            "max_length",
+            "tokenizer",
+            "revision",
+            "batch_tokens",
+            "threads",
+            "numerics",
+            "kv_memory",
+        )
         if (value := getattr(options, key)) is not None
     }
     backend: Backend = registry.lookup("backend", kind)(what, **given)
@@ -125,10 +148,11 @@ def _run_cell(cell: Cell, model: Model, run: Run, progress: Progress) -> Results
         before = run.results.seconds if run.results else 0.0
         began = time.perf_counter()
         usage = Usage()
+        engine_report(model.backend)  # what was counted before belongs to another cell
         run.write(run.record.model_copy(update={"state": "running"}))
 
         def close(state: State) -> ResultsRecord:
-            results = _summary(cell, run, usage, before + time.perf_counter() - began)
+            results = _summary(cell, run, usage, engine_report(model.backend), before + time.perf_counter() - began)
             run.write(_ended(run, state))
             return results
 
@@ -169,11 +193,17 @@ def warm(backend: Backend) -> None:
         load()
 
 
-def _summary(cell: Cell, run: Run, usage: Usage, seconds: float) -> ResultsRecord:
+def engine_report(backend: Backend) -> dict[str, float]:
+    """What a backend's engine counted since it was last asked; nothing where it counts nothing."""
+    report = getattr(backend, "report", None)
+    return report() if report is not None else {}
+
+
+def _summary(cell: Cell, run: Run, usage: Usage, engine: Mapping[str, float], seconds: float) -> ResultsRecord:
     """Write results.json; what earlier sessions of a resumed run used is added."""
     before = run.results.usage if run.results else {}
     counts = {key: count + before.get(key, 0) for key, count in usage.counts().items()}
-    results = of_cell(cell, run.samples(), run.record.id, counts, seconds)
+    results = of_cell(cell, run.samples(), run.record.id, counts, seconds).model_copy(update={"engine": dict(engine)})
     run.write(results)
     return results
 

@@ -12,6 +12,7 @@ import pytest
 
 from evalharness.backends import stack
 from evalharness.errors import DataError, EvalHarnessError, ServiceError, UsageError
+from evalharness.stack.checkpoints.load import open_checkpoint
 from evalharness.types import (
     Backend,
     Completions,
@@ -52,6 +53,9 @@ class Tickets(list):
     def __init__(self, tickets, later=()) -> None:
         super().__init__(tickets)
         self.later = list(later)
+
+    def more(self) -> bool:
+        return False
 
     def joined(self):
         return [self.later.pop(0)] if self.later else []
@@ -135,7 +139,7 @@ def test_info_says_what_a_record_needs(backend, folder):
     assert len(info.fingerprint) == 64
     assert info.details["dtype"] == "float32"
     assert info.details["device"] == "cpu"
-    assert info.details["parameters"] == sum(parameter.numel() for parameter in backend._ready().model.parameters())
+    assert info.details["parameters"] == sum(tensor.numel() for _, tensor in open_checkpoint(folder).tensors())
     assert stack.load(str(folder), dtype="bf16", max_length=30).info.details["dtype"] == "bfloat16"
 
 

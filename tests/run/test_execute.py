@@ -77,6 +77,9 @@ class _One(list[Any]):
     def __init__(self, ticket: Any) -> None:
         super().__init__([ticket])
 
+    def more(self) -> bool:
+        return False
+
     def joined(self) -> list[Any]:
         return []
 

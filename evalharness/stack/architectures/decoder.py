@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.layers.attention import Attention, AttentionContext
 from evalharness.stack.layers.feedforward import GatedFeedForward
+from evalharness.stack.layers.linear import PackedLinear, can_pack, pack
 from evalharness.stack.layers.norms import RMSNorm
 from evalharness.stack.layers.positions import Rotation, rotary_frequencies, rotation
 
@@ -30,7 +31,7 @@ class Decoder(nn.Module):
         self.embedding = nn.Embedding.from_pretrained(weight, freeze=False)  # type: ignore[no-untyped-call]
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
         self.norm = RMSNorm(config.width, config.norm_epsilon)
-        self.head = nn.Linear(config.width, config.vocab_size, bias=False)
+        self.head: nn.Module = nn.Linear(config.width, config.vocab_size, bias=False)
         if config.tied_embeddings:
             self.head.weight = self.embedding.weight
 
@@ -48,7 +49,19 @@ class Decoder(nn.Module):
         The projection is computed in fp32 whatever the dtype of the weights, because bf16 logits tie: two
         choices of one question often get the same 8-bit mantissa.
         """
-        return F.linear(self.norm(hidden_RW).float(), self.head.weight.float())
+        normed = self.norm(hidden_RW).float()
+        head = self.head
+        if isinstance(head, nn.Linear):
+            return F.linear(normed, head.weight.float())
+        logits_RV: Tensor = head(normed)
+        return logits_RV
+
+    def pack(self) -> None:
+        """Lay the weights out for inference on a processor, where that is possible; see `layers.linear`."""
+        head = self.head
+        if can_pack(self.device, self.dtype) and isinstance(head, nn.Linear):
+            self.head = PackedLinear(head.weight.detach().float(), None)
+            pack(self)
 
     @property
     def device(self) -> torch.device:

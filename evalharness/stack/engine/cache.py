@@ -23,7 +23,7 @@ class Budget:
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
         self.used = 0
-        self.peak = 0
+        self._peak = 0
 
     @property
     def left(self) -> int:
@@ -34,7 +34,12 @@ class Budget:
         if count > self.left:
             raise MemoryError(f"{count} tokens of keys and values where {self.left} of {self.tokens} are left")
         self.used += count
-        self.peak = max(self.peak, self.used)
+        self._peak = max(self._peak, self.used)
+
+    def take_peak(self) -> int:
+        """Most tokens kept at once since the last call."""
+        peak, self._peak = self._peak, self.used
+        return peak
 
     def give_back(self, count: int) -> None:
         self.used -= count

@@ -34,7 +34,7 @@ KV_BYTES = 2 << 30
 MAX_TEXTS = 192
 KEPT_SHARE = 4
 """A quarter of the memory at most holds what no job asks for yet."""
-GRAIN = 16
+GRAIN = 8
 """In `exact` a line has a multiple of so many rows: below 4 rows a thread, products have other bits."""
 
 
@@ -42,8 +42,8 @@ class Engine:
     """Serves jobs on one model; see `evalharness.stack.engine.requests` for the interface.
 
     `batch_tokens` bounds the tokens of a step, `kv_bytes` the memory of keys and values that outlive a step,
-    `max_texts` the texts that run at once. In `exact` numerics every result has the same bits whatever is computed
-    beside it, on one kind of processor and build of torch.
+    `max_texts` the texts that run at once; two engines of one model may share a `budget` and a `report`. In `exact`
+    numerics every result has the same bits whatever is computed beside it, on one kind of processor and build of torch.
     """
 
     def __init__(
@@ -56,6 +56,8 @@ class Engine:
         batch_tokens: int = BATCH_TOKENS,
         kv_bytes: int = KV_BYTES,
         max_texts: int = MAX_TEXTS,
+        budget: Budget | None = None,
+        report: EngineReport | None = None,
         check: bool = False,
     ) -> None:
         self.model = model
@@ -64,8 +66,8 @@ class Engine:
         self.exact = numerics == "exact"
         self.batch_tokens = batch_tokens
         self.max_texts = max_texts
-        self.report = EngineReport(kv_bytes_per_token=bytes_per_token(model.config, model.dtype))
-        self.budget = Budget(max(kv_bytes // self.report.kv_bytes_per_token, 1))
+        self.report = report or EngineReport(kv_bytes_per_token=bytes_per_token(model.config, model.dtype))
+        self.budget = budget or Budget(max(kv_bytes // self.report.kv_bytes_per_token, 1))
         self._check = check
         self._store = TokenStore(model.config, model.dtype, model.device, self.budget)
         self._tiles = TileStore(model.config, model.dtype, model.device, self.budget)
@@ -180,7 +182,7 @@ class Engine:
         hidden_TW = self._pass(pieces, plan, texts_plan, list(chain(*kept)), rows)
         self._deliver(pieces, kept, hidden_TW, keep)
         self.report.step(len(texts), sum(end - begin for _, begin, end in pieces), time.perf_counter() - began)
-        self.report.peak_tokens = max(self.report.peak_tokens, self.budget.peak)
+        self.report.peak_tokens = max(self.report.peak_tokens, self.budget.take_peak())
 
     def _choose(self, taken: int) -> list[Piece]:
         """The pieces of the next line."""
@@ -410,6 +412,10 @@ class Engine:
             if path.users == 0:
                 del self._paths[path.ids]
                 self.budget.give_back(len(path.ids))
+
+    def forget(self) -> None:
+        """Let go of what is kept for jobs that are still to come."""
+        self._tree.release_kept()
 
     # ----------------------------------------------------------------------- integrity
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class EngineReport:
-    """Counts since the engine was made; see `as_dict` for what each means to a reader."""
+    """Counts since `restart`; see `as_dict` for what each means to a reader."""
 
     kv_bytes_per_token: int
     requested: int = 0
@@ -27,6 +27,11 @@ class EngineReport:
         share = prefilled / max(1, decoded + prefilled)
         self.prefill_seconds += seconds * share
         self.decode_seconds += seconds * (1 - share)
+
+    def restart(self) -> None:
+        """Count from here."""
+        self.requested = self.prefilled = self.decoded = self.padding = self.steps = self.peak_tokens = 0
+        self.prefill_seconds = self.decode_seconds = 0.0
 
     def as_dict(self) -> dict[str, float]:
         """For the record of a run."""

@@ -11,7 +11,7 @@ from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.engine.requests import ScoreJob, Scores
 from evalharness.stack.engine.tree import Node
 
-GRAIN = 16
+GRAIN = 8
 LOGITS_AT_ONCE = 1 << 24
 """Numbers of one chunk of logits: 64 MiB of fp32, so that a window of 8,192 tokens needs no more than one of 341."""
 
