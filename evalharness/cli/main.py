@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -71,10 +72,17 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments or bool(os.environ.get("EVALHARNESS_DEBUG"))
     signal.signal(signal.SIGTERM, _terminate)
+    _print_anything()
     # `--debug` is understood wherever it stands.
     arguments = [argument for argument in arguments if argument != "--debug"]
     code = _guarded(arguments, debug)
     sys.exit(EX_TERMINATED if _terminated and code == EX_INTERRUPTED else code)
+
+
+def _print_anything() -> None:
+    """A terminal or a log that knows ASCII only gets a question mark where a character is beyond it, not an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 _terminated: list[int] = []

@@ -279,3 +279,22 @@ def test_the_embedded_model_answers_without_transformers():
     # transformers 5.23, fp32, on the dequantised weights.
     expected = [-11.539289, -0.337604, -2.438660, -0.450938, -0.258072, -0.380125]
     assert [float(value) for value in scored.split()] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"numerics": "exakt"}, "--numerics exakt: no such arithmetic; did you mean 'exact'"),
+        ({"numerics": "exact", "device": "meta"}, "bits are promised on a CPU only"),
+        ({"kv_memory": 0.0}, "--kv-memory 0: give the GiB"),
+    ],
+)
+def test_options_of_the_engine_that_are_not_possible(folder, options, said):
+    with pytest.raises(UsageError, match=said):
+        stack.load(str(folder), **options)
+
+
+def test_scores_are_exact_and_texts_fast_unless_told_otherwise(folder):
+    assert stack.load(str(folder)).info.numerics == "exact scores, fast texts"
+    assert stack.load(str(folder), numerics="exact").info.numerics == "exact"
+    assert stack.load(str(folder), numerics="fast").info.numerics == "fast"

@@ -165,3 +165,11 @@ def _in_namespace(folder: Path, script: str, plugin: Path | None = None) -> Said
         timeout=PATIENCE,
     )
     return Said(ended.returncode, ended.stdout, ended.stderr)
+
+
+def test_output_that_knows_ascii_only(here: Path, plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    Process(here, *arguments(here / "log"), path=(plugin,)).wait().done()
+    told = Process(here, "inspect", the_run(here).path).wait().done()
+    assert " ? " in told.out
+    assert told.out.isascii()

@@ -12,8 +12,10 @@ from evalharness.stack.engine.requests import ScoreJob, Scores
 from evalharness.stack.engine.tree import Node
 
 GRAIN = 8
+"""Rows that a product in `exact` has a multiple of."""
 LOGITS_AT_ONCE = 1 << 22
-"""Numbers of one chunk of logits: 16 MiB of fp32: they stay in a processor's cache, and a window of 8,192 tokens needs no more than one of 80."""
+"""Numbers of one chunk of logits: 16 MiB of fp32 stay in a processor's cache, and a window of 8,192 tokens needs no
+more memory than one of 80."""
 
 
 class RunningScore:
@@ -49,7 +51,7 @@ def score_rows(
 ) -> tuple[list[float], list[bool]]:
     """Log-likelihood ``logit[target] - logsumexp(logits)`` of each (row, target), and whether it is the likeliest.
 
-    In `exact` every product has a multiple of 16 rows, so that no score depends on how many there are.
+    In `exact` every product has a multiple of 8 rows, so that no score depends on how many there are.
     """
     if exact and hidden_RW.shape[0] % GRAIN:
         hidden_RW = torch.cat([hidden_RW, hidden_RW.new_zeros(-hidden_RW.shape[0] % GRAIN, hidden_RW.shape[1])])
