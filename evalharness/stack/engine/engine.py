@@ -86,10 +86,10 @@ class Engine:
         """
         try:
             while True:
-                keep = more()
                 for job in arrivals():
                     self._take_in(job)
                 self._drop_cancelled()
+                keep = more()
                 if not keep:
                     self._tree.release_kept()
                 if not self._jobs:

@@ -157,6 +157,22 @@ def test_every_distinct_prefix_is_computed_once(tiny_model, asked, batch_tokens,
         torch.testing.assert_close(found, expected.gather(1, targets[:, None])[:, 0], atol=1e-4, rtol=0)
 
 
+@settings(max_examples=30, deadline=None)
+@given(tails=st.lists(st.lists(few, min_size=1, max_size=14).map(tuple), min_size=10, max_size=40))
+def test_what_comes_later_finds_what_it_shares_still_there(tiny_model, tails):
+    preamble = list(range(3, 73))
+    jobs = [
+        dataclasses.replace(score([*preamble, *tail, 2], len(preamble)), user=number)
+        for number, tail in enumerate(tails)
+    ]
+    engine = Engine(tiny_model, decode, check=True, batch_tokens=50)
+    pending = [jobs[at : at + len(jobs) // 10] for at in range(0, len(jobs), len(jobs) // 10)]
+    while pending:
+        engine.run(lambda: pending.pop(0) if pending else [], lambda: bool(pending))
+    assert engine.report.prefilled == distinct_prefixes([job.ids[:-1] for job in jobs])
+    assert engine.budget.used == 0
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     asked=branching,
