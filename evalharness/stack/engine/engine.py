@@ -168,10 +168,15 @@ class Engine:
         began = time.perf_counter()
         while self._ready and self._fits([self._ready[0]]):
             running = self._ready.popleft()
+            if not _kept(running):
+                continue  # its tokens made room for others; they are computed again
             hidden = self._store.hidden[running.end.slots[-1]][None]  # type: ignore[union-attr]
             self._start([running], hidden, keep)
         texts = self._texts
-        pieces = self._choose(len(texts))
+        pieces = self._choose(len(texts), self.batch_tokens)
+        if pieces and self._too_many(pieces):
+            # What cannot be kept must be used at once: the line goes on to the end of a sequence.
+            pieces = self._choose(len(texts), len(texts) + self.max_length)
         if not texts and not pieces:
             if self._ready:
                 self._tree.reclaim(lambda: not self._fits([self._ready[0]]))
@@ -186,7 +191,12 @@ class Engine:
         self.report.step(len(texts), sum(end - begin for _, begin, end in pieces), time.perf_counter() - began)
         self.report.peak_tokens = max(self.report.peak_tokens, self.budget.take_peak())
 
-    def _choose(self, taken: int) -> list[Piece]:
+    def _too_many(self, pieces: list[Piece]) -> bool:
+        """Whether the line breaks off within a node, and its tokens cannot all be kept."""
+        node, _, end = pieces[-1]
+        return end < len(node.ids) and sum(end - begin for _, begin, end in pieces) > self.budget.left
+
+    def _choose(self, taken: int, batch_tokens: int) -> list[Piece]:
         """The pieces of the next line."""
         admitted: list[RunningJob] = []
 
@@ -197,7 +207,7 @@ class Engine:
             admitted.extend(prompts)
             return True
 
-        return self._tree.pieces(max(1, self.batch_tokens - taken), admit)
+        return self._tree.pieces(max(1, batch_tokens - taken), admit)
 
     def _fits(self, prompts: Sequence[RunningJob]) -> bool:
         """Whether there is room for the texts of these prompts, to their last token, beside what is kept."""
@@ -309,6 +319,8 @@ class Engine:
         if running:
             self._draw(running, hidden_TW[: len(running)])
         for prompt, at in zip(prompts, prompt_rows, strict=True):
+            if not _kept(prompt):
+                continue  # there was no room for all of its tokens; they are computed again
             if self._fits([prompt]):
                 self._start([prompt], hidden_TW[at : at + 1], keep)
             else:
@@ -441,3 +453,8 @@ class Engine:
         shared = sum(len(path.ids) for path in self._paths.values())
         used = len(slots) + len(tiles) * TILE + shared
         assert used == self.budget.used <= self.budget.tokens, "memory is miscounted"
+
+
+def _kept(prompt: RunningJob) -> bool:
+    """Whether keys and values of all tokens of a prompt are there."""
+    return prompt.end is not None and all(len(node.slots) == len(node.ids) for node in prompt.end.path())

@@ -209,6 +209,14 @@ def test_exact_bits_depend_on_the_job_alone(tiny_model, asked, texts, order, bat
     assert [job.listener.result for job in together] == alone
 
 
+def test_a_sequence_longer_than_the_memory_is_scored_in_one_line(tiny_model):
+    jobs = [score([first, *[5, 9, 2, 7] * 60, 3], 1) for first in (1, 2)]
+    size = bytes_per_token(tiny_model.config, tiny_model.dtype)
+    small = serve(tiny_model, jobs, batch_tokens=50, kv_bytes=70 * size, numerics="exact")
+    again = [dataclasses.replace(job, listener=Waiting()) for job in jobs]
+    assert small == serve(tiny_model, again, numerics="exact")
+
+
 # --------------------------------------------------------------------------- generation
 
 
