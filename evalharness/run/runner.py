@@ -119,21 +119,7 @@ def load_backend(spec: str, options: RunOptions) -> Backend:
         kind, what = "stack", spec
     elif kind not in registry.names("backend"):
         raise UsageError(f"--model {spec}: unknown backend '{kind}'; {nearest(kind, registry.names('backend'))}")
-    given = {
-        key: value
-        for key in (
-            "dtype",
-            "device",
-            "max_length",
-            "tokenizer",
-            "revision",
-            "batch_tokens",
-            "threads",
-            "numerics",
-            "kv_memory",
-        )
-        if (value := getattr(options, key)) is not None
-    }
+    given = {key: value for key in MODEL_OPTIONS if (value := getattr(options, key)) is not None}
     backend: Backend = registry.lookup("backend", kind)(what, **given)
     return backend
 

@@ -14,12 +14,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evalharness.stack.engine.cache import TokenStore
+from evalharness.stack.engine.cache import GRAIN, TokenStore
 from evalharness.stack.engine.line import Group, LinePlan, Part
 from evalharness.stack.engine.texts import TextsPlan, add_tiles
-
-GRAIN = 8
-"""Rows that a product in `exact` has a multiple of."""
 
 
 class LineAttention:

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from evalharness.stack.config import ModelConfig
 
+GRAIN = 8
+"""Rows that a product in `exact` has a multiple of: with few rows, products have other bits."""
 TILE = 64
 """Positions of a tile: tile t holds the positions 64 t to 64 t + 63, whoever asks."""
 
@@ -71,10 +73,6 @@ class TokenStore:
     def release(self, slots: Sequence[int]) -> None:
         self._free.extend(reversed(slots))
         self._budget.give_back(len(slots))
-
-    @property
-    def used(self) -> int:
-        return self.capacity - len(self._free)
 
     def free_slots(self) -> frozenset[int]:
         """For the integrity check."""

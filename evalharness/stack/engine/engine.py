@@ -17,7 +17,7 @@ from torch import Tensor
 
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.engine.attention import LineAttention
-from evalharness.stack.engine.cache import TILE, Budget, TileStore, TokenStore, bytes_per_token
+from evalharness.stack.engine.cache import GRAIN, TILE, Budget, TileStore, TokenStore, bytes_per_token
 from evalharness.stack.engine.generation import RunningJob, RunningText
 from evalharness.stack.engine.line import LinePlan, Stretch
 from evalharness.stack.engine.report import EngineReport
@@ -34,8 +34,6 @@ KV_BYTES = 2 << 30
 MAX_TEXTS = 192
 KEPT_SHARE = 4
 """A quarter of the memory at most holds what no job asks for yet."""
-GRAIN = 8
-"""In `exact` a line has a multiple of so many rows: below 4 rows a thread, products have other bits."""
 
 
 class Engine:

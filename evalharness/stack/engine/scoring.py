@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from evalharness.stack.architectures.decoder import Decoder
+from evalharness.stack.engine.cache import GRAIN
 from evalharness.stack.engine.requests import ScoreJob, Scores
 from evalharness.stack.engine.tree import Node
 
-GRAIN = 8
-"""Rows that a product in `exact` has a multiple of."""
 LOGITS_AT_ONCE = 1 << 22
 """Numbers of one chunk of logits: 16 MiB of fp32 stay in a processor's cache, and a window of 8,192 tokens needs no
 more memory than one of 80."""

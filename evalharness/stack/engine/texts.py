@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from evalharness.stack.engine.cache import TILE, TileStore
+from evalharness.stack.engine.cache import GRAIN, TILE, TileStore
 
 
 class SharedPath:
@@ -104,7 +104,7 @@ class TextsPlan:
         queries_RGmD = queries_NHD.view(self.count, self.width, heads, repeats, size).transpose(1, 2).flatten(2, 3)
         used = queries_RGmD.shape[2]
         if exact:
-            queries_RGmD = torch.nn.functional.pad(queries_RGmD, (0, 0, 0, -used % 8))
+            queries_RGmD = torch.nn.functional.pad(queries_RGmD, (0, 0, 0, -used % GRAIN))
         padded = queries_RGmD.shape[2]
 
         top = len(self._owners_B)
