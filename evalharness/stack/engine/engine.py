@@ -21,8 +21,8 @@ from evalharness.stack.engine.cache import GRAIN, TILE, Budget, TileStore, Token
 from evalharness.stack.engine.generation import RunningJob, RunningText
 from evalharness.stack.engine.line import LinePlan, Stretch
 from evalharness.stack.engine.report import EngineReport
-from evalharness.stack.engine.requests import Job, ScoreJob, Scores
-from evalharness.stack.engine.sampler import draw
+from evalharness.stack.engine.requests import Job, Likeliest, ScoreJob, Scores
+from evalharness.stack.engine.sampler import draw, log_probabilities
 from evalharness.stack.engine.scoring import RunningScore, score_rows
 from evalharness.stack.engine.texts import SharedPath, TextsPlan
 from evalharness.stack.engine.tree import HEAD, Node, Piece, PrefixTree
@@ -32,6 +32,10 @@ Numerics = Literal["exact", "fast"]
 BATCH_TOKENS = 1024
 KV_BYTES = 2 << 30
 MAX_TEXTS = 192
+GUESSES = 7
+"""Tokens that are guessed ahead of a text at most."""
+GUESSING_ROWS = 16
+"""Rows of running texts that a step has at most where tokens are guessed: so few cost little more than one."""
 KEPT_SHARE = 4
 """A quarter of the memory at most holds what no job asks for yet."""
 
@@ -40,8 +44,9 @@ class Engine:
     """Serves jobs on one model; see `evalharness.stack.engine.requests` for the interface.
 
     `batch_tokens` bounds the tokens of a step, `kv_bytes` the memory of keys and values that outlive a step,
-    `max_texts` the texts that run at once; two engines of one model may share a `budget` and a `report`. In `exact`
-    numerics every result has the same bits whatever is computed beside it, on one kind of processor and build of torch.
+    `max_texts` the texts that run at once, `guesses` the tokens that are guessed ahead of a text; two engines of one
+    model may share a `budget` and a `report`. In `exact` numerics every result has the same bits whatever is computed
+    beside it, on one kind of processor and build of torch.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class Engine:
         batch_tokens: int = BATCH_TOKENS,
         kv_bytes: int = KV_BYTES,
         max_texts: int = MAX_TEXTS,
+        guesses: int = GUESSES,
         budget: Budget | None = None,
         report: EngineReport | None = None,
         check: bool = False,
@@ -64,6 +70,7 @@ class Engine:
         self.exact = numerics == "exact"
         self.batch_tokens = batch_tokens
         self.max_texts = max_texts
+        self.guesses = guesses
         self.report = report or EngineReport(kv_bytes_per_token=bytes_per_token(model.config, model.dtype))
         self.budget = budget or Budget(max(kv_bytes // self.report.kv_bytes_per_token, 1))
         self._check = check
@@ -170,23 +177,23 @@ class Engine:
                 continue  # its tokens made room for others; they are computed again
             hidden = self._store.hidden[running.end.slots[-1]][None]  # type: ignore[union-attr]
             self._start([running], hidden, keep)
-        texts = self._texts
-        pieces = self._choose(len(texts), self.batch_tokens)
+        guesses = self._guess()
+        plan = TextsPlan(self._texts, [1 + len(guess) for guess in guesses], self._tiles, self.model.device)
+        pieces = self._choose(plan.rows, self.batch_tokens)
         if pieces and self._too_many(pieces):
             # What cannot be kept must be used at once: the line goes on to the end of a sequence.
-            pieces = self._choose(len(texts), len(texts) + self.max_length)
-        if not texts and not pieces:
+            pieces = self._choose(plan.rows, plan.rows + self.max_length)
+        if not self._texts and not pieces:
             if self._ready:
                 self._tree.reclaim(lambda: not self._fits([self._ready[0]]))
                 if not self._fits([self._ready[0]]):
                     raise RuntimeError("a prompt that is computed finds no room to run")
             return
-        kept, rows = self._keep(pieces, len(texts), keep)
-        plan = LinePlan(self._stretches(pieces, len(texts)), len(texts), self.model.device)
-        texts_plan = TextsPlan(texts, self._tiles, 1, self.model.device) if texts else None
-        hidden_TW = self._pass(pieces, plan, texts_plan, list(chain(*kept)), rows)
-        self._deliver(pieces, kept, hidden_TW, keep)
-        self.report.step(len(texts), sum(end - begin for _, begin, end in pieces), time.perf_counter() - began)
+        kept, rows = self._keep(pieces, plan.rows, keep)
+        hidden_TW = self._pass(plan, guesses, pieces, list(chain(*kept)), rows)
+        prefilled = sum(end - begin for _, begin, end in pieces)
+        drawn = self._deliver(plan, guesses, pieces, kept, hidden_TW, keep)
+        self.report.step(drawn, plan.rows - drawn, prefilled, time.perf_counter() - began)
         self.report.peak_tokens = max(self.report.peak_tokens, self.budget.take_peak())
 
     def _too_many(self, pieces: list[Piece]) -> bool:
@@ -260,11 +267,19 @@ class Engine:
         return stretches
 
     def _pass(
-        self, pieces: list[Piece], plan: LinePlan, texts: TextsPlan | None, slots: list[int], rows: list[int]
+        self,
+        texts: TextsPlan,
+        guesses: Sequence[Sequence[int]],
+        pieces: list[Piece],
+        slots: list[int],
+        rows: list[int],
     ) -> Tensor:
         device = self.model.device
-        ids = [text.ids[-1] for text in self._texts]
-        positions = [text.length for text in self._texts]
+        ids: list[int] = []
+        for text, guess in zip(self._texts, guesses, strict=True):
+            new = [text.ids[-1], *guess]
+            ids += new + new[-1:] * (texts.width - len(new))
+        positions = list(texts.positions)
         for node, begin, end in pieces:
             ids += node.ids[begin:end]
             positions += range(node.start + begin, node.start + end)
@@ -272,11 +287,11 @@ class Engine:
         self.report.padding += padding
         line = torch.tensor([ids + [0] * padding, positions + [0] * padding], device=device)
         context = LineAttention(
-            plan,
-            texts,
+            LinePlan(self._stretches(pieces, texts.rows), texts.rows, device),
+            texts if texts.rows else None,
             self._store,
             torch.tensor(slots, dtype=torch.long, device=device),
-            torch.tensor(rows, dtype=torch.long, device=device) - plan.first,
+            torch.tensor(rows, dtype=torch.long, device=device) - texts.rows,
             exact=self.exact,
         )
         hidden_TW: Tensor = self.model(line[0], line[1], context)
@@ -285,16 +300,22 @@ class Engine:
 
     # ----------------------------------------------------------------------- results
 
-    def _deliver(self, pieces: list[Piece], kept: list[list[int]], hidden_TW: Tensor, keep: bool) -> None:
-        """Hand every row to who waits for it."""
-        running = list(self._texts)
-        for text in running:
-            text.length += 1
+    def _deliver(
+        self,
+        texts: TextsPlan,
+        guesses: Sequence[Sequence[int]],
+        pieces: list[Piece],
+        kept: list[list[int]],
+        hidden_TW: Tensor,
+        keep: bool,
+    ) -> int:
+        """Hand every row to who waits for it; how many tokens the running texts drew."""
+        drawn = 0
         wants: list[tuple[int, RunningScore, int, int]] = []
         touched: dict[RunningScore, None] = {}
         prompts: list[RunningJob] = []
         prompt_rows: list[int] = []
-        row = len(running)
+        row = texts.rows
         for piece, slots in zip(pieces, kept, strict=True):
             node, begin, end = piece
             for offset in range(begin, end):
@@ -314,8 +335,10 @@ class Engine:
         for node in {piece.node: None for piece in pieces}:
             if node.pending and len(node.slots) < node.computed:
                 self._tree.forget(node)
-        if running:
-            self._draw(running, hidden_TW[: len(running)])
+        if self._texts:
+            for text in self._texts:
+                text.length += 1
+            drawn = self._draw(list(self._texts), hidden_TW[: texts.rows], guesses)
         for prompt, at in zip(prompts, prompt_rows, strict=True):
             if not _kept(prompt):
                 continue  # there was no room for all of its tokens; they are computed again
@@ -323,6 +346,7 @@ class Engine:
                 self._start([prompt], hidden_TW[at : at + 1], keep)
             else:
                 self._ready.append(prompt)
+        return drawn
 
     def _score(self, hidden_TW: Tensor, wants: Sequence[tuple[int, RunningScore, int, int]]) -> None:
         if not wants:
@@ -402,17 +426,59 @@ class Engine:
                 store[0][own[into // TILE], :, into % TILE] = tokens[0]
                 store[1][own[into // TILE], :, into % TILE] = tokens[1]
 
-    def _draw(self, texts: Sequence[RunningText], hidden_RW: Tensor) -> None:
-        """Draw the next token of every text."""
+    def _guess(self) -> list[list[int]]:
+        """What may come after the last token of each running text, while few of them run."""
+        count = min(self.guesses, GUESSING_ROWS // len(self._texts) - 1) if self._texts else 0
+        return [text.guess(count) if count > 0 else [] for text in self._texts]
+
+    def _draw(
+        self, texts: Sequence[RunningText], hidden_RW: Tensor, guesses: Sequence[Sequence[int]] | None = None
+    ) -> int:
+        """Draw the next tokens of every text, as long as they are the guessed ones; how many were drawn.
+
+        Each text has as many rows as the one with most guesses: that of its last token, and those of its guesses.
+        """
+        guesses = guesses or [()] * len(texts)
+        width = len(hidden_RW) // len(texts)
         padding = -len(hidden_RW) % GRAIN if self.exact else 0
         padded = torch.cat([hidden_RW, hidden_RW.new_zeros(padding, hidden_RW.shape[1])]) if padding else hidden_RW
-        logits_RV = self.model.logits(padded)[: len(texts)]
-        for text, id in zip(texts, draw(logits_RV, texts), strict=True):
-            if text.push(id):
-                self._end(text)
-                if text.running.complete:
-                    del self._jobs[text.running]
-                    text.running.answer()
+        logits_RV = self.model.logits(padded)[: len(hidden_RW)]
+        going = list(zip(range(0, len(hidden_RW), width), texts, guesses, strict=True))
+        drawn = depth = 0
+        while going:
+            rows = [row + depth for row, _, _ in going]
+            own_RV = logits_RV if len(rows) == len(logits_RV) else logits_RV[rows]
+            ids = draw(own_RV, [text for _, text, _ in going])
+            drawn += len(ids)
+            told = self._log_probabilities(own_RV, [text for _, text, _ in going], ids)
+            right = []
+            for number, (row, text, guess) in enumerate(going):
+                id = ids[number]
+                if text.push(id, told.get(number)):
+                    self._end(text)
+                    if text.running.complete:
+                        del self._jobs[text.running]
+                        text.running.answer()
+                elif depth < len(guess) and guess[depth] == id:
+                    text.length += 1
+                    right.append((row, text, guess))
+            going = right
+            depth += 1
+        return drawn
+
+    def _log_probabilities(
+        self, logits_RV: Tensor, texts: Sequence[RunningText], ids: Sequence[int]
+    ) -> dict[int, tuple[float, Likeliest]]:
+        """By row: what is asked about the token drawn from it."""
+        asked = [row for row, text in enumerate(texts) if text.running.job.log_probabilities is not None]
+        if not asked:
+            return {}
+        most = max(texts[row].running.job.log_probabilities or 0 for row in asked)
+        found = log_probabilities(logits_RV[asked], [ids[row] for row in asked], most)
+        return {
+            row: (value, likeliest[: texts[row].running.job.log_probabilities])
+            for row, (value, likeliest) in zip(asked, found, strict=True)
+        }
 
     def _end(self, text: RunningText) -> None:
         self._texts.remove(text)

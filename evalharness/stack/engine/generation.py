@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 
 from evalharness.stack.engine.cache import TILE
-from evalharness.stack.engine.requests import FinishReason, GenerateJob, Generation, Sampling
+from evalharness.stack.engine.lookup import PromptLookup
+from evalharness.stack.engine.requests import FinishReason, GenerateJob, Generation, Likeliest, Sampling
 from evalharness.stack.engine.sampler import generator
 from evalharness.stack.engine.text import TextStream
 from evalharness.stack.engine.texts import SharedPath
@@ -71,18 +72,36 @@ class RunningText:
         self.path = path
         self.tiles: list[int] = []
         self.length = 0
+        self.prompt = running.job.ids
         self.ids: list[int] = []
         self.random: torch.Generator = generator(running.job.sampling.seed, number)
         self.stream = TextStream(decode, running.job.stop)
+        self.constraint = None if running.job.constrain is None else running.job.constrain()
+        self._lookup: PromptLookup | None = None
+        self._log_probabilities: list[float] = []
+        self._likeliest: list[Likeliest] = []
 
     @property
     def sampling(self) -> Sampling:
         return self.running.job.sampling
 
-    def push(self, id: int) -> bool:
+    def guess(self, count: int) -> list[int]:
+        """Up to `count` tokens that may come next, none that the text has no room for."""
+        if self._lookup is None:
+            self._lookup = PromptLookup([*self.prompt, *self.ids])
+        return self._lookup.guess(min(count, self.running.limit - len(self.ids) - 1))
+
+    def push(self, id: int, log_probability: tuple[float, Likeliest] | None = None) -> bool:
         """Take the next token in; whether the text is done."""
         job = self.running.job
         self.ids.append(id)
+        if self._lookup is not None:
+            self._lookup.push(id)
+        if log_probability is not None:
+            self._log_probabilities.append(log_probability[0])
+            self._likeliest.append(log_probability[1])
+        if self.constraint is not None and id not in job.eos_ids:
+            self.constraint.push(id)
         if job.on_tokens is not None:
             job.on_tokens(self.number, [id])
         if id in job.eos_ids:
@@ -98,4 +117,12 @@ class RunningText:
     def _finish(self, reason: FinishReason) -> None:
         text, stop = self.stream.finish()
         reason = "stop" if stop is not None else reason
-        self.running.texts[self.number] = Generation(tuple(self.ids), text, reason, stop)
+        asked = self.running.job.log_probabilities is not None
+        self.running.texts[self.number] = Generation(
+            tuple(self.ids),
+            text,
+            reason,
+            stop,
+            log_probabilities=tuple(self._log_probabilities) if asked else None,
+            likeliest=tuple(self._likeliest),
+        )

@@ -11,9 +11,13 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
+from torch import Tensor
+
 R = TypeVar("R", contravariant=True)
 
 FinishReason = Literal["stop", "eos", "length"]
+Likeliest = tuple[tuple[int, float], ...]
+"""Tokens with their log-probabilities, the likeliest first."""
 
 
 class Listener(Protocol[R]):
@@ -54,6 +58,22 @@ class Generation:
     finish_reason: FinishReason
     stop: str | None = None
     """The stop string that fired."""
+    log_probabilities: tuple[float, ...] | None = None
+    """Of every token under the model alone, before anything changes or cuts it; None where they were not asked for."""
+    likeliest: tuple[Likeliest, ...] = ()
+    """The likeliest tokens at the position of each."""
+
+
+class Constraint(Protocol):
+    """What one text may say: a grammar, and how far the text has come in it."""
+
+    def allowed(self, count: int) -> Tensor:
+        """Which of `count` tokens may come next, booleans of shape [count]."""
+        ...
+
+    def push(self, id: int) -> None:
+        """The text goes on with this token."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,14 +90,34 @@ class ScoreJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How a token is drawn: the `top_k` likeliest, of these the fewest that reach `top_p`, after `temperature`."""
+    """How a token is drawn; `evalharness.stack.engine.sampler` says in which order."""
 
     temperature: float = 0.0
     """0 takes the likeliest token."""
     top_k: int = 0
-    """0 keeps all."""
+    """Keep the k likeliest; 0 keeps all."""
     top_p: float = 1.0
+    """Keep the fewest likeliest that reach this probability."""
+    min_p: float = 0.0
+    """Keep those of at least this share of the likeliest one's probability."""
+    repetition_penalty: float = 1.0
+    """Divides the positive and multiplies the negative logits of every token of prompt and text."""
+    presence_penalty: float = 0.0
+    """Taken from the logit of every token of the text."""
+    frequency_penalty: float = 0.0
+    """Taken from the logit of every token of the text, each time it is there."""
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """Added to the logits of these tokens."""
     seed: int = 0
+
+    @property
+    def cuts(self) -> bool:
+        return self.top_k > 0 or self.top_p < 1 or self.min_p > 0
+
+    @property
+    def changes_logits(self) -> bool:
+        penalties = self.repetition_penalty - 1, self.presence_penalty, self.frequency_penalty
+        return any(penalties) or bool(self.logit_bias)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,6 +133,12 @@ class GenerateJob:
     eos_ids: frozenset[int] = frozenset()
     """Tokens that end a generation."""
     n: int = 1
+    log_probabilities: int | None = None
+    """Log-probabilities of the text's tokens, and of so many likeliest at each position; None asks for none."""
+    constrain: Callable[[], Constraint] | None = None
+    """Makes the constraint of each text."""
+    continues: bool = False
+    """A later job may go on from a text of this one: what was computed of it is kept where there is room."""
     user: Hashable = None
     """As in `ScoreJob`."""
     on_tokens: Callable[[int, Sequence[int]], None] | None = None

@@ -35,26 +35,40 @@ class Text(Protocol):
 
 
 class TextsPlan:
-    """How the first rows of a line attend: `width` for each text, texts with one shared path side by side."""
+    """How the first rows of a line attend: `width` for each text, texts with one shared path side by side.
 
-    def __init__(self, texts: Sequence[Text], store: TileStore, width: int, device: torch.device) -> None:
+    Each text has so many `new` tokens; where that is less than others have, it repeats the last one, whose keys and
+    values then go where nobody looks.
+    """
+
+    def __init__(self, texts: Sequence[Text], new: Sequence[int], store: TileStore, device: torch.device) -> None:
         self.count = len(texts)
-        self.width = width
+        self.width = width = max(new, default=0)
         self.rows = self.count * width
+        self.positions: list[int] = []
+        """Of every row."""
+        if not texts:
+            return
         self._store = store
         self._device = device
         shared = [0 if text.path is None else len(text.path.ids) for text in texts]
-        positions = [range(text.length, text.length + width) for text in texts]
-        self._positions_Rw = self._tensor([list(range_) for range_ in positions]).view(self.count, width)
+        self.positions = [
+            text.length + min(number, count - 1)
+            for text, count in zip(texts, new, strict=True)
+            for number in range(width)
+        ]
+        self._positions_Rw = self._tensor(self.positions).view(self.count, width)
         # Where the new keys go.
         places = [
-            (text.tiles[(at - begin) // TILE], at % TILE)
-            for text, begin, range_ in zip(texts, shared, positions, strict=True)
-            for at in range_
+            (text.tiles[(at - begin) // TILE], at % TILE) if number < count else (0, 0)
+            for text, begin, count in zip(texts, shared, new, strict=True)
+            for number, at in enumerate(range(text.length, text.length + width))
         ]
         self._into, self._offsets = self._tensor(places).view(-1, 2).unbind(1)
         # Whose each tile is, which position it begins at, and the tiles of each text in order.
-        seen = [(text.length + width - 1 - begin) // TILE + 1 for text, begin in zip(texts, shared, strict=True)]
+        seen = [
+            (text.length + count - 1 - begin) // TILE + 1 for text, begin, count in zip(texts, shared, new, strict=True)
+        ]
         self._table_RB = self._tensor(
             [text.tiles[:count] + [0] * (max(seen) - count) for text, count in zip(texts, seen, strict=True)]
         )
@@ -69,11 +83,6 @@ class TextsPlan:
 
     def _tensor(self, values: Sequence[object]) -> Tensor:
         return torch.tensor(values, dtype=torch.long, device=self._device)
-
-    @property
-    def positions(self) -> Tensor:
-        """Of every row, [R w]."""
-        return self._positions_Rw.flatten()
 
     def _bias(self, window: int | None, repeats: int, padded: int) -> Tensor:
         """0 where a query sees a position of a tile and -inf where not, [B, 1, m, 64]; alike in all layers."""

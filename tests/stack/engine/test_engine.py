@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from evalharness.stack.engine import scoring
 from evalharness.stack.engine.cache import bytes_per_token
 from evalharness.stack.engine.engine import Engine
+from evalharness.stack.engine.generation import RunningText
 from evalharness.stack.engine.requests import GenerateJob, Sampling, ScoreJob
 from evalharness.stack.layers.attention import WholeSequence
 
@@ -304,6 +305,109 @@ def test_tokens_are_told_as_they_come(tiny_model):
     assert [tuple(told[0]), tuple(told[1])] == [text.ids for text in texts]
 
 
+# --------------------------------------------------------------------------- guessing ahead
+
+DRAFTS = {
+    "none": lambda text, count: [],
+    "prompt": RunningText.guess,
+    "bad": lambda text, count: [0, 95, 7, 7, 7, 7, 7][: min(count, text.running.limit - len(text.ids) - 1)],
+    "half right": lambda text, count: (text.stream._ids[:1] * 9)[: min(count, text.running.limit - len(text.ids) - 1)],
+}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    asked=generate_jobs,
+    stop=st.sampled_from([(), ("!",), ("5B",)]),
+    penalty=st.sampled_from([1.0, 1.4]),
+    numerics=st.sampled_from(["exact", "fast"]),
+)
+def test_what_is_guessed_ahead_changes_no_text(tiny_model, asked, stop, penalty, numerics):
+    results = {}
+    for name, draft in DRAFTS.items():
+        jobs = [
+            generate(
+                ids * 3,
+                count,
+                stop=stop,
+                n=n,
+                eos_ids=frozenset({50}),
+                log_probabilities=2,
+                sampling=dataclasses.replace(sampling, repetition_penalty=penalty),
+            )
+            for ids, count, sampling, n in asked
+        ]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(RunningText, "guess", draft)
+            results[name] = serve(tiny_model, jobs, numerics=numerics)
+    for found in results.values():
+        if numerics == "exact":
+            assert found == results["none"]
+        else:
+            assert [[text.ids for text in texts] for texts in found] == [
+                [text.ids for text in texts] for texts in results["none"]
+            ]
+
+
+def test_a_text_that_repeats_itself_takes_fewer_steps(tiny_model):
+    steps = {}
+    for guesses in (0, 7):
+        engine = Engine(tiny_model, decode, check=True, guesses=guesses)
+        job = generate([1, 2], 200, sampling=Sampling(logit_bias=((5, 100.0),)))
+        pending = [[job]]
+        engine.run(lambda pending=pending: pending.pop() if pending else [])
+        assert job.listener.result[0].ids == (5,) * 200
+        assert engine.report.decoded == 199
+        steps[guesses] = engine.report.steps
+    assert steps == {0: 200, 7: 28}
+
+
+# --------------------------------------------------------------------------- what is told, and what may be said
+
+
+def test_log_probabilities_are_the_models_own(tiny_model):
+    sampling = Sampling(temperature=0.7, top_k=5, repetition_penalty=1.5, seed=3)
+    prompt = [3, 4, 5]
+    ((text,), (plain,)) = serve(
+        tiny_model,
+        [generate(prompt, 12, sampling=sampling, log_probabilities=3), generate(prompt, 12, sampling=sampling)],
+    )
+    expected = full_log_probabilities(tiny_model, [*prompt, *text.ids])[len(prompt) - 1 : -1]
+    drawn = expected.gather(1, torch.tensor(text.ids)[:, None])[:, 0]
+    assert text.log_probabilities == pytest.approx(drawn.tolist(), abs=1e-4)
+    best = expected.topk(3)
+    assert [[id for id, _ in row] for row in text.likeliest] == best.indices.tolist()
+    assert [value for row in text.likeliest for _, value in row] == pytest.approx(
+        best.values.flatten().tolist(), abs=1e-4
+    )
+    assert (plain.ids, plain.log_probabilities, plain.likeliest) == (text.ids, None, ())
+
+
+class Alternating:
+    """Odd and even tokens in turn."""
+
+    def __init__(self) -> None:
+        self.odd = True
+
+    def allowed(self, count):
+        return torch.arange(count) % 2 == self.odd
+
+    def push(self, id) -> None:
+        assert id % 2 == self.odd
+        self.odd = not self.odd
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_constraint_holds_in_every_text(tiny_model, temperature):
+    jobs = [
+        generate([1, 2], 20, n=3, constrain=Alternating, sampling=Sampling(temperature=temperature)),
+        generate([1, 2], 20, sampling=Sampling(temperature=temperature)),
+    ]
+    constrained, (free,) = serve(tiny_model, jobs)
+    assert all([id % 2 for id in text.ids] == [1, 0] * 10 for text in constrained)
+    assert [id % 2 for id in free.ids] != [1, 0] * 10
+
+
 # --------------------------------------------------------------------------- coming and going
 
 
@@ -323,7 +427,7 @@ def test_jobs_join_while_others_run_and_cancelled_ones_leave(tiny_model):
             return [late, late_score, unstarted]
         return []
 
-    Engine(tiny_model, decode).run(arrivals)
+    Engine(tiny_model, decode, guesses=0).run(arrivals)
     assert diary == [late_score.listener, late.listener, long.listener]
     assert leaving.listener.result is None
     assert (leaving.listener.begun, unstarted.listener.begun) == (1, 0)

@@ -7,11 +7,21 @@ from scipy import stats
 
 from evalharness.stack.engine import sampler
 from evalharness.stack.engine.requests import Sampling
-from evalharness.stack.engine.sampler import generator, probabilities, sample
+from evalharness.stack.engine.sampler import adjust, draw, generator, ranked, sample
+
+
+class Drawing:
+    """A text with a history."""
+
+    def __init__(self, sampling, prompt=(), ids=(), seed=0):
+        self.sampling = sampling
+        self.prompt, self.ids = prompt, ids
+        self.random = generator(seed, 0)
+        self.constraint = None
 
 
 def definition(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
-    """Temperature, then the k likeliest, then the fewest that reach p."""
+    """Temperature, the k likeliest, the fewest that reach p, those of at least a share of the likeliest."""
     weights = np.exp((logits - logits.max()) / sampling.temperature)
     order = np.argsort(-logits)
     if sampling.top_k:
@@ -22,41 +32,103 @@ def definition(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
         if total < sampling.top_p:
             kept[id] = True
         total += weights[id]
-    weights[~kept] = 0
+    weights[~kept | (weights < sampling.min_p * weights.max())] = 0
     return weights / weights.sum()
 
 
-@settings(max_examples=150, deadline=None)
+def probabilities(logits, sampling, most):
+    """What is drawn from, by token."""
+    whole = (torch.tensor(logits).float() / sampling.temperature).softmax(0)
+    weights, ids = ranked(whole[None], [sampling], most)
+    found = np.zeros(len(logits))
+    found[ids[0].numpy()] = weights[0].double().numpy()
+    return found / found.sum()
+
+
+@settings(max_examples=200, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     temperature=st.floats(0.2, 3.0),
     top_k=st.integers(0, 40),
     top_p=st.floats(0.05, 1.0),
-    likeliest=st.sampled_from([3, 1024]),
+    min_p=st.sampled_from([0.0, 0.02, 0.3]),
 )
-def test_probabilities_equal_the_definition(seed, temperature, top_k, top_p, likeliest):
+def test_probabilities_equal_the_definition(seed, temperature, top_k, top_p, min_p):
     logits = np.random.default_rng(seed).normal(size=30) * 2
-    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampler, "LIKELIEST", likeliest)
-        found = probabilities(torch.tensor(logits), sampling).double().numpy()
+    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
+    found = probabilities(logits, sampling, 30)
     expected = definition(logits, sampling)
     # Where the sum comes within rounding of p, either cut is right.
     if (found > 0).sum() == (expected > 0).sum():
         np.testing.assert_allclose(found, expected, atol=1e-5)
     else:
-        assert abs(np.sort(expected)[::-1].cumsum() - 1).min() < 1e-4
+        whole = definition(logits, Sampling(temperature=temperature, top_k=top_k))
+        assert abs(np.sort(whole)[::-1].cumsum() - top_p).min() < 1e-4
 
 
-def test_draws_follow_the_probabilities():
-    logits = torch.tensor([0.0, 1.0, -1.0, 2.0, 0.5], dtype=torch.float64)
-    sampling = Sampling(temperature=1.3, top_k=4)
+SAMPLERS = [
+    Sampling(temperature=1.0),
+    Sampling(temperature=0.6),
+    Sampling(temperature=1.3, top_k=4),
+    Sampling(temperature=1.0, top_p=0.8),
+    Sampling(temperature=1.0, top_p=0.999),
+    Sampling(temperature=1.5, min_p=0.2),
+    Sampling(temperature=1.5, top_k=7, top_p=0.9, min_p=0.05),
+]
+
+
+@pytest.mark.parametrize("likeliest", [3, 1024])
+@pytest.mark.parametrize("number", range(len(SAMPLERS)))
+def test_draws_follow_the_definition(number, likeliest, monkeypatch):
+    """Chi-square over 20,000 draws, rows of other requests beside them."""
+    monkeypatch.setattr(sampler, "LIKELIEST", likeliest)
+    logits = torch.tensor(np.random.default_rng(number).normal(size=12))
+    sampling, random = SAMPLERS[number], generator(7, 0)
+    neighbours = [other for other in SAMPLERS if other is not sampling]
+    rows = torch.stack([logits, *(-logits for _ in neighbours)]).expand(2000, -1, -1)
+    points = torch.rand(20_000, generator=random, dtype=torch.float64)
+    drawn = [sample(rows[at % 2000], [sampling, *neighbours], points[[at] * 7])[0] for at in range(4000)]
+    drawn += sample(logits.expand(16_000, -1), [sampling] * 16_000, points[4000:])
     expected = definition(logits.numpy(), sampling)
-    random = generator(7, 0)
-    counts = np.bincount([sample(logits, sampling, random) for _ in range(4000)], minlength=5)
-    assert counts[2] == 0
     kept = expected > 0
-    assert stats.chisquare(counts[kept], 4000 * expected[kept]).pvalue > 0.001
+    counts = np.bincount(drawn, minlength=12)
+    assert counts[~kept].sum() == 0
+    assert stats.chisquare(counts[kept], 20_000 * expected[kept]).pvalue > 0.001
+
+
+def test_a_row_is_drawn_alike_whatever_is_beside_it():
+    logits = torch.randn(40, 5000, generator=torch.Generator().manual_seed(1)) * 2
+    samplings = [SAMPLERS[row % len(SAMPLERS)] for row in range(40)]
+
+    def texts():
+        return [Drawing(sampling, seed=row) for row, sampling in enumerate(samplings)]
+
+    together = draw(logits, texts())
+    assert together == [draw(logits[row : row + 1], [text])[0] for row, text in enumerate(texts())]
+
+
+def test_penalties_equal_those_of_transformers():
+    processors = pytest.importorskip("transformers.generation.logits_process")
+    prompt, ids = [3, 8, 8, 11], [2, 8, 2, 2]
+    logits = torch.randn(12, generator=torch.Generator().manual_seed(2)) * 3
+    found = logits.clone()
+    adjust(found, Drawing(Sampling(repetition_penalty=1.3), prompt, ids))
+    theirs = processors.RepetitionPenaltyLogitsProcessor(1.3)(torch.tensor([prompt + ids]), logits.clone()[None])[0]
+    torch.testing.assert_close(found, theirs)
+
+
+def test_presence_and_frequency_count_what_was_drawn_and_bias_is_added():
+    logits = torch.zeros(6)
+    sampling = Sampling(presence_penalty=0.5, frequency_penalty=0.25, logit_bias=((4, 2.0), (1, -1.0)))
+    adjust(logits, Drawing(sampling, prompt=[0, 1], ids=[2, 3, 2, 2]))
+    assert logits.tolist() == [0, -1, -1.25, -0.75, 2, 0]
+
+
+def test_what_changes_logits_leaves_other_rows_and_the_logits_alone():
+    logits = torch.tensor([[0.0, 1.0, 0.9], [0.0, 1.0, 0.9]])
+    before = logits.clone()
+    assert draw(logits, [Drawing(Sampling(logit_bias=((2, 1.0),))), Drawing(Sampling())]) == [2, 1]
+    assert torch.equal(logits, before)
 
 
 def test_a_stream_depends_on_seed_and_number_only():
@@ -66,4 +138,4 @@ def test_a_stream_depends_on_seed_and_number_only():
 
 
 def test_temperature_0_takes_the_likeliest():
-    assert sample(torch.tensor([0.1, 3.0, 2.9]), Sampling(), generator(0, 0)) == 1
+    assert draw(torch.tensor([[0.1, 3.0, 2.9]]), [Drawing(Sampling())]) == [1]
