@@ -33,8 +33,11 @@ class PromptLookup:
     def guess(self, count: int) -> list[int]:
         """Up to `count` tokens that may come next: those behind the last place that read like the end."""
         for length in LENGTHS:
-            if len(self._ids) >= length:
-                begin = self._after.get(tuple(self._ids[-length:]))
-                if begin is not None:
-                    return self._ids[begin : begin + count]
+            begin = self._after.get(tuple(self._ids[-length:])) if len(self._ids) >= length else None
+            if begin is not None:
+                # Behind the end the guess follows itself, as a text that goes round in circles does.
+                guess = self._ids[begin : begin + count]
+                while len(guess) < count:
+                    guess.append(guess[begin + len(guess) - len(self._ids)])
+                return guess
         return []
