@@ -84,6 +84,22 @@ class Sampling:
     """Texts that end a completion; the completion is cut before the first of them."""
     seed: int = 0
     """Seed of this request's own random stream; two requests with one seed draw alike."""
+    min_p: float = 0.0
+    """Keep tokens of at least this share of the likeliest one's probability."""
+    repetition_penalty: float = 1.0
+    """Divides positive and multiplies negative logits of every token of prompt and text (Keskar et al. 2019)."""
+    presence_penalty: float = 0.0
+    """Taken from the logit of every token of the text."""
+    frequency_penalty: float = 0.0
+    """Taken from the logit of every token of the text, each time it is there."""
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """Added to the logits of these tokens."""
+    log_probabilities: int | None = None
+    """Ask for the log-probability of every token, and of so many likeliest ones at each position."""
+    json_schema: str | None = None
+    """JSON schema, as JSON, that the text must follow."""
+    regex: str | None = None
+    """Regular expression that the text must match from beginning to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +174,9 @@ class Completion:
     stop: str | None = None
     """The stop string that fired."""
     log_probabilities: tuple[float, ...] | None = None
+    """Of each token, in nats, under the model alone: before penalties, temperature and cuts."""
+    likeliest: tuple[tuple[tuple[int, float], ...], ...] = ()
+    """For each token: the likeliest ones at its place, with their log-probabilities."""
     reasoning: str | None = None
     """Thought that the model keeps apart from its answer; never parsed for the answer."""
     tool_calls: tuple[Mapping[str, Any], ...] = ()

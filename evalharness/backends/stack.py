@@ -28,11 +28,13 @@ from evalharness.types import (
     Ticket,
     Wave,
 )
+from evalharness.types import Sampling as RequestSampling
 
 if TYPE_CHECKING:
     from evalharness.stack.checkpoints.load import Checkpoint
     from evalharness.stack.engine.engine import Engine, Numerics
-    from evalharness.stack.engine.requests import GenerateJob, Generation, Job, ScoreJob, Scores
+    from evalharness.stack.engine.grammar import Grammars
+    from evalharness.stack.engine.requests import Constraint, GenerateJob, Generation, Job, ScoreJob, Scores
     from evalharness.stack.tokenization import TextTokenizer
 
 EMBEDDED = "smollm2"
@@ -166,6 +168,8 @@ class StackBackend:
         """By what is asked."""
         self._kv_memory = kv_memory
         self._engines: dict[Numerics, Engine] = {}
+        self._grammars: Grammars | None = None
+        self._constraints: dict[tuple[str, str], Callable[[], Constraint]] = {}
 
     @property
     def name(self) -> str:
@@ -318,8 +322,18 @@ class StackBackend:
             ids=ids,
             max_tokens=sampling.max_tokens,
             sampling=Sampling(
-                temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p, seed=sampling.seed
+                temperature=sampling.temperature,
+                top_k=sampling.top_k,
+                top_p=sampling.top_p,
+                min_p=sampling.min_p,
+                repetition_penalty=sampling.repetition_penalty,
+                presence_penalty=sampling.presence_penalty,
+                frequency_penalty=sampling.frequency_penalty,
+                logit_bias=sampling.logit_bias,
+                seed=sampling.seed,
             ),
+            log_probabilities=sampling.log_probabilities,
+            constrain=self._constraint(sampling),
             stop=sampling.stop,
             eos_ids=self._eos_ids,
             n=request.n,
@@ -327,6 +341,32 @@ class StackBackend:
             on_tokens=request.on_tokens,
             listener=_Answer(ticket, _completions),
         )
+
+    def _constraint(self, sampling: RequestSampling) -> Callable[[], Constraint] | None:
+        """Makes what holds each text to the schema or expression of a request; one is compiled once."""
+        kind = "json_schema" if sampling.json_schema is not None else "regex"
+        source = sampling.json_schema or sampling.regex
+        if source is None:
+            return None
+        if (kind, source) not in self._constraints:
+            if self.tokenizer.eos_id is None:
+                raise UsageError(f"{kind}: a constrained text needs a token that ends it, and the tokenizer has none.")
+            with _stack_errors():
+                from evalharness.stack.engine.grammar import Grammars
+                from evalharness.stack.errors import GrammarError
+
+                if self._grammars is None:
+                    try:
+                        self._grammars = Grammars(self.tokenizer.tokenizer, self.tokenizer.eos_id)
+                    except ModuleNotFoundError:
+                        raise ServiceError(
+                            f"{kind}: constrained decoding needs llguidance: pip install 'evalharness[grammar]'"
+                        ) from None
+                try:
+                    self._constraints[kind, source] = getattr(self._grammars, kind)(source)
+                except GrammarError as error:
+                    raise UsageError(f"{kind}: texts cannot be held to it: {error}.") from None
+        return self._constraints[kind, source]
 
     def _check(self, ids: tuple[int, ...], fed: int, request: ScoreRequest | GenerateRequest) -> None:
         place = f"{request.origin.task}, sample {request.origin.sample_id}"
@@ -391,7 +431,15 @@ def _likelihood(scores: Scores) -> Likelihood:
 def _completions(texts: tuple[Generation, ...]) -> Completions:
     return Completions(
         tuple(
-            Completion(text=text.text, ids=text.ids, finish_reason=text.finish_reason, stop=text.stop) for text in texts
+            Completion(
+                text=text.text,
+                ids=text.ids,
+                finish_reason=text.finish_reason,
+                stop=text.stop,
+                log_probabilities=text.log_probabilities,
+                likeliest=text.likeliest,
+            )
+            for text in texts
         )
     )
 

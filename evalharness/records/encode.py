@@ -151,7 +151,16 @@ def _call(call: Call) -> dict[str, Any]:
     return encoded
 
 
+_ALWAYS = frozenset({"max_tokens", "temperature", "top_p", "top_k", "stop", "seed"})
+"""Of how a completion was drawn: what is recorded even where it changes nothing."""
+
+
 def _sampling(sampling: Sampling) -> dict[str, Any]:
+    later = {
+        field.name: getattr(sampling, field.name)
+        for field in fields(Sampling)
+        if field.name not in _ALWAYS and getattr(sampling, field.name) != field.default
+    }
     return {
         "max_tokens": sampling.max_tokens,
         "temperature": sampling.temperature,
@@ -159,6 +168,7 @@ def _sampling(sampling: Sampling) -> dict[str, Any]:
         "top_k": sampling.top_k,
         "stop": list(sampling.stop),
         "seed": sampling.seed,
+        **later,
     }
 
 
@@ -170,6 +180,8 @@ def _completion(completion: Completion) -> dict[str, Any]:
         encoded["tokens"] = len(completion.ids)
     if completion.log_probabilities is not None:
         encoded["log_probabilities"] = list(completion.log_probabilities)
+    if completion.likeliest:
+        encoded["likeliest"] = [[list(pair) for pair in place] for place in completion.likeliest]
     if completion.reasoning is not None:
         encoded["reasoning"] = completion.reasoning
     if completion.tool_calls:
@@ -208,11 +220,16 @@ def _call_of(call: Mapping[str, Any]) -> Call:
     sampling = call.get("sampling")
     return Call(
         prompt=Prompt(messages=(), text=call["prompt"], cut=call.get("cut", 0)),
-        sampling=None if sampling is None else Sampling(**{**sampling, "stop": tuple(sampling["stop"])}),
+        sampling=None if sampling is None else _sampling_of(sampling),
         completions=tuple(completion_of(completion) for completion in call.get("completions", ())),
         continuations=tuple(call.get("continuations", ())),
         likelihoods=_likelihoods_of(call),
     )
+
+
+def _sampling_of(encoded: Mapping[str, Any]) -> Sampling:
+    bias = tuple((int(id), float(value)) for id, value in encoded.get("logit_bias", ()))
+    return Sampling(**{**encoded, "stop": tuple(encoded["stop"]), "logit_bias": bias})
 
 
 def completion_of(completion: Mapping[str, Any]) -> Completion:
@@ -223,6 +240,7 @@ def completion_of(completion: Mapping[str, Any]) -> Completion:
         finish_reason=completion.get("finish_reason", "unknown"),
         stop=completion.get("stop"),
         log_probabilities=None if log_probabilities is None else tuple(log_probabilities),
+        likeliest=tuple(tuple((id, value) for id, value in place) for place in completion.get("likeliest", ())),
         reasoning=completion.get("reasoning"),
         tool_calls=tuple(completion.get("tool_calls", ())),
     )

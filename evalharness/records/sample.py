@@ -31,6 +31,16 @@ class SamplingRecord(Record):
     """0 keeps all tokens."""
     stop: list[str]
     seed: int
+    min_p: float | None = None
+    """This and what follows is absent where it changes nothing."""
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: list[tuple[int, float]] | None = None
+    log_probabilities: int | None = None
+    """Likeliest tokens that were asked for at each place."""
+    json_schema: str | None = None
+    regex: str | None = None
 
 
 class CompletionRecord(Record):
@@ -44,6 +54,8 @@ class CompletionRecord(Record):
     """Generated tokens."""
     log_probabilities: list[Number] | None = None
     """Of each token, in nats."""
+    likeliest: list[list[tuple[int, Number]]] | None = None
+    """For each token: the likeliest ones at its place, with their log-probabilities."""
     reasoning: str | None = None
     """Thought that the model keeps apart from its answer."""
     tool_calls: list[dict[str, Any]] | None = None

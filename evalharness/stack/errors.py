@@ -9,3 +9,7 @@ class StackError(Exception):
 
 class CheckpointError(StackError):
     """A checkpoint on disk is wrong, incomplete, or of a kind that the stack does not know."""
+
+
+class GrammarError(ValueError):
+    """A JSON schema or regular expression that texts cannot be held to."""

@@ -60,7 +60,7 @@ def protocol_facts(task: Task, *, chat: bool, system_prompt: str | None) -> dict
         "split_rule": definition.prompt.split_rule,
         "too_long": definition.prompt.too_long,
         "chat": chat,
-        "decode": None if task.method.scores else definition.decode.model_dump(mode="json"),
+        "decode": None if task.method.scores else definition.decode.protocol(),
         "answer_trigger": None if task.method.scores else definition.prompt.answer_trigger,
         "method": [task.method.name, task.method.version, task.method_options.model_dump(mode="json")],
         "repeats": [definition.repeats, definition.reducer],

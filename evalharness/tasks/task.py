@@ -76,7 +76,7 @@ class Task:
 
     @property
     def sampling(self) -> Sampling:
-        return Sampling(**self.definition.decode.model_dump())
+        return self.definition.decode.sampling
 
     @property
     def columns(self) -> frozenset[str]:

@@ -26,13 +26,14 @@ from evalharness.stack.engine.sampler import draw, log_probabilities
 from evalharness.stack.engine.scoring import RunningScore, score_rows
 from evalharness.stack.engine.texts import SharedPath, TextsPlan
 from evalharness.stack.engine.tree import HEAD, Node, Piece, PrefixTree
+from evalharness.stack.errors import GrammarError
 
 Numerics = Literal["exact", "fast"]
 
 BATCH_TOKENS = 1024
 KV_BYTES = 2 << 30
 MAX_TEXTS = 192
-GUESSES = 7
+GUESSES = 3
 """Tokens that are guessed ahead of a text at most."""
 GUESSING_ROWS = 16
 """Rows of running texts that a step has at most where tokens are guessed: so few cost little more than one."""
@@ -150,15 +151,19 @@ class Engine:
 
     def _drop_cancelled(self) -> None:
         for job in [job for job in self._jobs if job.job.listener.cancelled]:
-            del self._jobs[job]
-            job.dead = True
-            if job.end is not None:
-                self._tree.finish(job, keep=False)
-            if isinstance(job, RunningJob):
-                if job in self._ready:
-                    self._ready.remove(job)
-                for text in [text for text in self._texts if text.running is job]:
-                    self._end(text)
+            self._drop(job)
+
+    def _drop(self, job: RunningScore | RunningJob) -> None:
+        """Take a job out of service, unanswered."""
+        del self._jobs[job]
+        job.dead = True
+        if job.end is not None:
+            self._tree.finish(job, keep=False)
+        if isinstance(job, RunningJob):
+            if job in self._ready:
+                self._ready.remove(job)
+            for text in [text for text in self._texts if text.running is job]:
+                self._end(text)
 
     def _clear(self) -> None:
         for text in list(self._texts):
@@ -454,11 +459,16 @@ class Engine:
             right = []
             for number, (row, text, guess) in enumerate(going):
                 id = ids[number]
+                if text.running.dead:
+                    continue  # another text of its job could not go on
                 if text.push(id, told.get(number)):
                     self._end(text)
                     if text.running.complete:
                         del self._jobs[text.running]
                         text.running.answer()
+                elif text.constraint is not None and text.constraint.error is not None:
+                    self._drop(text.running)
+                    text.running.job.listener.failed(GrammarError(text.constraint.error))
                 elif depth < len(guess) and guess[depth] == id:
                     text.length += 1
                     right.append((row, text, guess))

@@ -67,6 +67,11 @@ class Generation:
 class Constraint(Protocol):
     """What one text may say: a grammar, and how far the text has come in it."""
 
+    @property
+    def error(self) -> str | None:
+        """Why the text cannot go on, where it cannot."""
+        ...
+
     def allowed(self, count: int) -> Tensor:
         """Which of `count` tokens may come next, booleans of shape [count]."""
         ...

@@ -386,6 +386,8 @@ def test_log_probabilities_are_the_models_own(tiny_model):
 class Alternating:
     """Odd and even tokens in turn."""
 
+    error = None
+
     def __init__(self) -> None:
         self.odd = True
 
