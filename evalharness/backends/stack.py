@@ -318,6 +318,10 @@ class StackBackend:
         if sampling.max_tokens < 1 or request.n < 1:
             raise UsageError(f"max_tokens is {sampling.max_tokens} and n is {request.n}: each must be at least 1.")
         self._check(ids, len(ids), request)
+        size = self._checkpoint.config.vocab_size
+        wrong = [id for id, _ in sampling.logit_bias if not 0 <= id < size]
+        if wrong:
+            raise UsageError(f"logit_bias: token {wrong[0]} is outside the model's vocabulary of {size}.")
         return GenerateJob(
             ids=ids,
             max_tokens=sampling.max_tokens,

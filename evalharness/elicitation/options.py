@@ -44,12 +44,12 @@ class DecodeOptions(Options):
     """Taken from the logit of every token that the completion holds."""
     frequency_penalty: float = 0.0
     """Taken from the logit of every token that the completion holds, each time."""
-    logit_bias: dict[int, float] = {}
+    logit_bias: dict[int, float] = Field(default_factory=dict)
     """By token id of the model: added to its logit."""
     log_probabilities: int | None = Field(default=None, ge=0)
     """Record the log-probability of every token, and of so many likeliest ones at its place."""
     json_schema: dict[str, Any] | None = None
-    """The completion must be JSON of this schema."""
+    """The completion must be JSON of this schema; ``x-guidance: {whitespace_flexible: false}`` in it forbids spaces."""
     regex: str | None = None
     """The completion must match this regular expression from beginning to end."""
     stop: tuple[str, ...] = ()
@@ -72,6 +72,7 @@ class DecodeOptions(Options):
 
     def protocol(self) -> dict[str, Any]:
         """What the protocol hash covers: options that came later count where they are set."""
-        later = {*type(self).model_fields} - {"max_tokens", "temperature", "top_p", "top_k", "stop"}
-        unset = {name for name in later if getattr(self, name) == type(self).model_fields[name].default}
-        return self.model_dump(mode="json", exclude=unset)
+        first = {"max_tokens", "temperature", "top_p", "top_k", "stop"}
+        return self.model_dump(mode="json", include=first) | self.model_dump(
+            mode="json", exclude=first, exclude_defaults=True
+        )

@@ -15,7 +15,7 @@ from typing import Any
 _PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _ESCAPED = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 
-_NUMBERS = frozenset({"scores", "weights", "log_likelihoods", "log_probabilities"})
+_NUMBERS = frozenset({"scores", "weights", "likeliest", "log_likelihoods", "log_probabilities"})
 """Keys of a journal line below which a string is the name of a number."""
 _NAMES = frozenset({"NaN", "Infinity", "-Infinity"})
 

@@ -11,5 +11,5 @@ class CheckpointError(StackError):
     """A checkpoint on disk is wrong, incomplete, or of a kind that the stack does not know."""
 
 
-class GrammarError(ValueError):
+class GrammarError(StackError):
     """A JSON schema or regular expression that texts cannot be held to."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -298,3 +300,52 @@ def test_scores_are_exact_and_texts_fast_unless_told_otherwise(folder):
     assert stack.load(str(folder)).info.numerics == "exact scores, fast texts"
     assert stack.load(str(folder), numerics="exact").info.numerics == "exact"
     assert stack.load(str(folder), numerics="fast").info.numerics == "fast"
+
+
+# --------------------------------------------------------------------------- how texts are drawn
+
+
+def test_a_text_is_held_to_a_regular_expression_or_a_schema(folder):
+    with closing(stack.load(str(folder))) as backend:
+        ids = backend.tokenizer.encode("say ")
+        schema = json.dumps(
+            {
+                "x-guidance": {"whitespace_flexible": False},
+                "type": "object",
+                "properties": {"a": {"enum": [12]}},
+                "required": ["a"],
+            }
+        )
+        tickets = [
+            generate(ids, n=4, max_tokens=60, temperature=1.5, regex="(ab|c){2}d"),
+            generate(ids, max_tokens=60, json_schema=schema),
+        ]
+        backend.answer(Tickets(tickets))
+    texts, (text,) = (ticket.result.completions for ticket in tickets)
+    assert all(re.fullmatch("(ab|c){2}d", text.text) and text.finish_reason == "eos" for text in texts)
+    assert json.loads(text.text) == {"a": 12}
+
+
+@pytest.mark.parametrize(
+    ("sampling", "told"),
+    [
+        ({"regex": "((("}, "regex: texts cannot be held to it"),
+        ({"json_schema": '{"type": 3}'}, "json_schema: texts cannot be held to it"),
+        ({"logit_bias": ((9_999, 1.0),)}, "logit_bias: token 9999 is outside the model's vocabulary"),
+    ],
+)
+def test_what_no_text_can_follow_is_refused(folder, sampling, told):
+    with closing(stack.load(str(folder))) as backend:
+        ticket = generate([1, 2], **sampling)
+        backend.answer(Tickets([ticket]))
+    assert isinstance(ticket.error, UsageError)
+    assert told in str(ticket.error)
+
+
+def test_log_probabilities_come_with_a_text(folder):
+    with closing(stack.load(str(folder))) as backend:
+        ticket = generate([1, 2], log_probabilities=2)
+        backend.answer(Tickets([ticket]))
+    (text,) = ticket.result.completions
+    assert [place[0][0] for place in text.likeliest] == list(text.ids)
+    assert tuple(place[0][1] for place in text.likeliest) == text.log_probabilities

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -206,6 +207,18 @@ def test_the_keys_that_other_tools_read() -> None:
     assert list(line)[-1] == "repeats"
     assert line["repeats"][0]["calls"][0]["tokens"] == 3
     assert "likelihoods" not in line["repeats"][0]
+
+
+def test_how_a_text_was_drawn_and_what_is_told_of_it_come_back() -> None:
+    sampling = Sampling(
+        max_tokens=4, temperature=1.0, min_p=0.1, repetition_penalty=1.2, logit_bias=((3, -2.0),), log_probabilities=1
+    )
+    completion = Completion(text="a", log_probabilities=(-0.5, -math.inf), likeliest=(((7, -0.5),), ((9, 0.0),)))
+    line = encoded([Attempt(calls=(Call(prompt=PROMPT, sampling=sampling, completions=(completion,)),))])
+    again = parse(one_line(line))
+    assert "presence_penalty" not in again["repeats"][0]["calls"][0]["sampling"]
+    (call,) = attempts_of(again)[0].calls
+    assert (call.sampling, call.completions) == (sampling, (completion,))
 
 
 def test_the_fixed_keys_are_there_when_a_sample_failed() -> None:
