@@ -135,6 +135,8 @@ class GenerateRequest:
     prompt: Prompt
     sampling: Sampling
     n: int = 1
+    continues: bool = False
+    """A later request may go on from a completion of this one: an engine may keep what it computed."""
     on_tokens: Callable[[int, Sequence[int]], None] | None = None
     """Called from the backend's thread with (number of the completion, its new token ids)."""
 

@@ -341,6 +341,7 @@ class StackBackend:
             stop=sampling.stop,
             eos_ids=self._eos_ids,
             n=request.n,
+            continues=request.continues,
             user=_user(request),
             on_tokens=request.on_tokens,
             listener=_Answer(ticket, _completions),

@@ -104,11 +104,19 @@ class Ask:
         """The prompt, what the model said to it, and a further turn."""
         return self.prompter.extended(prompt, said, then, reserve=self.sampling.max_tokens)
 
-    async def generate(self, prompt: Prompt, *, n: int = 1, sampling: Sampling | None = None) -> tuple[Completion, ...]:
-        """`n` completions of a prompt; the seed belongs to (seed, task, sample, repeat, call) and nothing else."""
+    async def generate(
+        self, prompt: Prompt, *, n: int = 1, sampling: Sampling | None = None, continues: bool = False
+    ) -> tuple[Completion, ...]:
+        """`n` completions of a prompt; the seed belongs to (seed, task, sample, repeat, call) and nothing else.
+
+        Args:
+            continues: a later prompt begins with this one and a completion of it.
+        """
         origin = self._origin()
         sampling = replace(sampling or self.sampling, seed=self._request_seed(origin))
-        result = await self.waves.ask(GenerateRequest(origin=origin, prompt=prompt, sampling=sampling, n=n))
+        result = await self.waves.ask(
+            GenerateRequest(origin=origin, prompt=prompt, sampling=sampling, n=n, continues=continues)
+        )
         assert isinstance(result, Completions)
         self.calls.append(Call(prompt=prompt, sampling=sampling, completions=result.completions))
         return result.completions

@@ -37,7 +37,7 @@ async def _zero_shot_chain_of_thought(ask: Ask, options: ZeroShotOptions) -> Att
     The second prompt is the first one, the reasoning, and the task's `prompt.answer_trigger` on a new line.
     """
     question = ask.prompt(lead=options.trigger)
-    (reasoning,) = await ask.generate(question)
+    (reasoning,) = await ask.generate(question, continues=True)
     trigger = "\n" + ask.prompter.options.answer_trigger
     (answer,) = await ask.generate(ask.extended(question, " " + reasoning.text.strip(), trigger))
     return Attempt(calls=tuple(ask.calls), candidates=(answer.text,))

@@ -97,7 +97,7 @@ class Engine:
                 self._drop_cancelled()
                 keep = more()
                 if not keep:
-                    self._tree.release_kept()
+                    self._tree.release_kept(awaited=False)
                 if not self._jobs:
                     return
                 self._step(keep)
@@ -391,7 +391,7 @@ class Engine:
                 texts.append(text)
                 rows.append(row)
             self._copy(slots, [text.tiles for text in texts if text.running is prompt])
-            self._tree.finish(prompt, keep)
+            self._tree.finish(prompt, keep, awaited=prompt.job.continues)
         self._texts += texts
         self._texts.sort(key=lambda text: 0 if text.path is None else id(text.path))
         self._draw(texts, hidden_RW[rows])
@@ -461,7 +461,11 @@ class Engine:
                 id = ids[number]
                 if text.running.dead:
                     continue  # another text of its job could not go on
+                if text.running.job.continues and text.ids:
+                    text.hidden.append(hidden_RW[row + depth].clone())
                 if text.push(id, told.get(number)):
+                    if text.running.job.continues:
+                        self._put_back(text)
                     self._end(text)
                     if text.running.complete:
                         del self._jobs[text.running]
@@ -489,6 +493,25 @@ class Engine:
             row: (value, likeliest[: texts[row].running.job.log_probabilities])
             for row, (value, likeliest) in zip(asked, found, strict=True)
         }
+
+    def _put_back(self, text: RunningText) -> None:
+        """Keep a finished text in the tree, where there is room: its next turn reads it again."""
+        first, count = len(text.prompt), len(text.ids) - 1  # the last token drawn was never fed
+        spare = self.budget.tokens // KEPT_SHARE - self._tree.kept_tokens
+        if not 0 < count <= min(spare, self.budget.left):
+            return
+        slots = self._tree.put_back([*text.prompt, *text.ids[:count]], first, self._store.allocate)
+        if not slots:
+            return
+        device = self.model.device
+        into = torch.tensor(slots, device=device)
+        own = 0 if text.path is None else len(text.path.ids)
+        places = torch.arange(first + count - len(slots) - own, first + count - own, device=device)
+        tiles = torch.tensor(text.tiles, device=device)[places // TILE]
+        for layer, store in zip(self._store.layers, self._tiles.layers, strict=True):
+            for side in (0, 1):
+                layer[side][into] = store[side][tiles, :, places % TILE]
+        self._store.hidden[into] = torch.stack(text.hidden[count - len(slots) :])
 
     def _end(self, text: RunningText) -> None:
         self._texts.remove(text)

@@ -77,6 +77,8 @@ class RunningText:
         self.random: torch.Generator = generator(running.job.sampling.seed, number)
         self.stream = TextStream(decode, running.job.stop)
         self.constraint = None if running.job.constrain is None else running.job.constrain()
+        self.hidden: list[torch.Tensor] = []
+        """Last hidden states of its tokens, where a later job may go on from it."""
         self._lookup: PromptLookup | None = None
         self._log_probabilities: list[float] = []
         self._likeliest: list[Likeliest] = []

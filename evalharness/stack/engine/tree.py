@@ -25,6 +25,7 @@ class Node:
     """A run of tokens. `slots` are those of its first `computed` tokens, once a step is over."""
 
     __slots__ = (
+        "awaited",
         "children",
         "computed",
         "ends",
@@ -59,6 +60,8 @@ class Node:
         self.user: Hashable = None
         self.shared = False
         """Whether jobs of two users have gone through."""
+        self.awaited = False
+        """Whether a later turn of a dialogue may go on from here."""
 
     @property
     def end(self) -> int:
@@ -143,6 +146,7 @@ class PrefixTree:
         lower.computed = max(0, node.computed - length)
         node.computed = min(node.computed, length)
         lower.pending, lower.user, lower.shared = node.pending, node.user, node.shared
+        lower.awaited = node.awaited
         lower.todo = node.todo - (length - node.computed)
         node.ids = node.ids[:length]
         if node in self._kept:
@@ -190,8 +194,11 @@ class PrefixTree:
 
     # ----------------------------------------------------------------------- shrinking
 
-    def finish(self, job: RunningScore | RunningJob, keep: bool) -> None:
-        """A job is done: nodes that no other job needs go, unless `keep` and they are likely to be asked again."""
+    def finish(self, job: RunningScore | RunningJob, keep: bool, awaited: bool = False) -> None:
+        """A job is done: nodes that no other job needs go, unless `keep` and they are likely to be asked again.
+
+        Nodes that are `awaited` stay whole.
+        """
         node = job.end
         assert node is not None
         node.ends.remove(job)
@@ -199,6 +206,7 @@ class PrefixTree:
         while node is not None:
             parent = node.parent
             node.pending -= 1
+            node.awaited |= awaited
             if node.pending == 0 and parent is not None:
                 self._retire(node, keep)
             node = parent
@@ -206,6 +214,9 @@ class PrefixTree:
     def _retire(self, node: Node, keep: bool) -> None:
         parent = node.parent
         assert parent is not None
+        if node.awaited and len(node.slots) == len(node.ids):
+            self._kept[node] = None
+            return
         length = len(node.slots) if node.shared else min(HEAD, len(node.slots))
         if not keep or not length or not (node.shared or parent.shared or parent is self.root):
             self._remove(node)
@@ -216,6 +227,30 @@ class PrefixTree:
                 self._remove(child)
             self._cut(node, length)
         self._kept[node] = None
+
+    def put_back(self, ids: Sequence[int], kept: int, allocate: Callable[[int], list[int]]) -> list[int]:
+        """Keep a text that was drawn outside the tree, its prompt included, for a job that may go on from it.
+
+        Returns the slots that the last of its tokens are to be copied into: none where the first `kept` of them are
+        not in the tree any more, or all of them are there already.
+        """
+        node, at = self.root, 0
+        while at < len(ids) and (child := node.children.get(ids[at])) is not None:
+            length = _common(child.ids, ids, at)
+            if len(child.slots) < length:
+                return []
+            if length < len(child.ids):
+                self.split(child, length)
+            node, at = child, at + length
+        if at < kept or at == len(ids):
+            return []
+        child = Node(list(ids[at:]), at, node)
+        child.slots = allocate(len(ids) - at)
+        child.computed = len(child.ids)
+        child.awaited = True
+        node.children[ids[at]] = child
+        self._kept[child] = None
+        return child.slots
 
     def _cut(self, node: Node, length: int) -> None:
         self._release(node.slots[length:])
@@ -263,10 +298,21 @@ class PrefixTree:
         self._add_todo(node, node.computed - len(node.slots))
         node.computed = len(node.slots)
 
-    def release_kept(self, needed: Callable[[], bool] = lambda: True) -> None:
-        """Let go of what no job asks for, the longest kept first, while its room is `needed`."""
-        while self._kept and needed():
+    def release_kept(self, needed: Callable[[], bool] = lambda: True, *, awaited: bool = True) -> None:
+        """Let go of what no job asks for, the longest kept first, while its room is `needed`.
+
+        What is `awaited` goes last, or stays.
+        """
+        for node in [node for node in self._kept if not self._awaited_below(node)]:
+            if not needed():
+                return
+            if node in self._kept:
+                self._remove(node)
+        while awaited and self._kept and needed():
             self._remove(next(iter(self._kept)))
+
+    def _awaited_below(self, node: Node) -> bool:
+        return node.awaited or any(self._awaited_below(child) for child in node.children.values())
 
     def clear(self) -> None:
         for child in list(self.root.children.values()):

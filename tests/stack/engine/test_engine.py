@@ -305,6 +305,42 @@ def test_tokens_are_told_as_they_come(tiny_model):
     assert [tuple(told[0]), tuple(told[1])] == [text.ids for text in texts]
 
 
+@pytest.mark.parametrize(("numerics", "n"), [("exact", 1), ("exact", 3), ("fast", 1)])
+@pytest.mark.parametrize("guesses", [0, 3])
+def test_a_later_turn_reads_only_what_is_new(tiny_model, numerics, n, guesses):
+    engine = Engine(tiny_model, decode, check=True, numerics=numerics, guesses=guesses)
+
+    def ask(job):
+        pending = [[job]]
+        engine.run(lambda: pending.pop() if pending else [])
+        return job.listener.result
+
+    prompt = [7, *range(20, 95), 4]
+    texts = ask(generate(prompt, 30, n=n, continues=True, sampling=Sampling(temperature=0.8 if n > 1 else 0.0)))
+    for text in texts:
+        then = [*prompt, *text.ids, 9, 9, 3]
+        before = engine.report.prefilled
+        (again,) = ask(generate(then, 10, sampling=Sampling(temperature=0.7, seed=2), log_probabilities=0))
+        # The last token drawn was never fed, and three are new.
+        assert engine.report.prefilled - before == 4
+        ((alone,),) = serve(
+            tiny_model,
+            [generate(then, 10, sampling=Sampling(temperature=0.7, seed=2), log_probabilities=0)],
+            numerics=numerics,
+        )
+        assert again == alone if numerics == "exact" else again.ids == alone.ids
+        whole = score([*then[: len(prompt) + 29], 5], len(prompt) - 1)
+        before = engine.report.prefilled
+        found = ask(whole)
+        assert engine.report.prefilled == before
+        again = dataclasses.replace(whole, listener=Waiting())
+        (expected,) = serve(tiny_model, [again], numerics=numerics)
+        assert found.log_likelihoods == pytest.approx(expected.log_likelihoods, abs=0 if numerics == "exact" else 1e-4)
+    engine.forget()
+    engine.check()
+    assert engine.budget.used == 0
+
+
 # --------------------------------------------------------------------------- guessing ahead
 
 DRAFTS = {
