@@ -232,14 +232,14 @@ class StackBackend:
                         engine.forget()
                 engines[numerics].run(lambda: arrivals(numerics), wave.more)  # noqa: B023 - called before it changes
 
-    def report(self) -> dict[str, float]:
-        """What the engines did since the last call; see `evalharness.stack.engine.report`."""
+    def report(self) -> tuple[dict[str, float], list[dict[str, float]]]:
+        """What the engines did since the last call, and its tree; see `evalharness.stack.engine.report`."""
         if not self._engines:
-            return {}
+            return {}, []
         report = next(iter(self._engines.values())).report
-        counts = report.as_dict()
+        told = report.as_dict(), report.tree()
         report.restart()
-        return counts
+        return told
 
     def close(self) -> None:
         """Let the weights go; a later wave reads them again."""

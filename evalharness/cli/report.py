@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from evalharness.cli.engine_tree import picture
 from evalharness.records.folder import Run
 from evalharness.records.run import ResultsRecord, RunRecord, ScoreRecord
 from evalharness.run.options import DEFAULT_MODEL, RunOptions
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 class Reporter:
     """Prints as things happen. With JSON, standard output holds the JSON alone."""
 
-    def __init__(self, *, as_json: bool, quiet: bool) -> None:
+    def __init__(self, *, as_json: bool, quiet: bool, explain_engine: bool = False) -> None:
         self._json = as_json
         self._quiet = quiet
+        self._explain_engine = explain_engine
         self._runs: list[tuple[Run, ResultsRecord]] = []
 
     def begin(self, options: RunOptions) -> None:
@@ -33,8 +35,12 @@ class Reporter:
 
     def finished(self, run: Run, results: ResultsRecord) -> None:
         self._runs.append((run, results))
+        drawn = []
+        if self._explain_engine:
+            drawn = picture(results) or ["the engine computed nothing: what is in the record was there, or elsewhere"]
+            run.write_text("engine.txt", "\n".join(drawn) + "\n")
         if not self._json:
-            for line in block(run, results):
+            for line in block(run, results) + [f"  {line}" for line in drawn]:
                 typer.echo(line)
 
     def end(self) -> None:
@@ -112,6 +118,8 @@ def engine_line(engine: Mapping[str, float], bound: int) -> str:
         parts.append(f"{engine['prefill_tokens_per_second']:,.0f} a second")
     if engine["tokens_decoded"]:
         parts.append(f"decoded {int(engine['tokens_decoded']):,}, {engine['decode_tokens_per_second']:,.0f} a second")
+    if engine.get("wrong_guesses"):
+        parts.append(f"{int(engine['wrong_guesses']):,} rows guessed in vain")
     parts.append(f"{int(engine['padding_rows']):,} padding rows")
     parts.append(f"keys and values {engine['peak_kv_bytes'] / 2**20:,.0f} MiB at most")
     return "engine: " + ", ".join(parts)

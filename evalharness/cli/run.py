@@ -79,6 +79,9 @@ def run(
         "--from", help="A run's folder: the same request again; the command line wins.", rich_help_panel=_ASK)] = None,
     output: Annotated[Path | None, typer.Option(
         help="The run's folder, in place of runs/<date>-<task>-<model>-<hash>.", rich_help_panel=_OUT)] = None,
+    explain_engine: Annotated[bool, typer.Option(
+        "--explain-engine", help="Draw the prefix tree of our own engine: depth, sharing, where the time went.",
+        rich_help_panel=_OUT)] = False,
     dry_run: Annotated[bool, typer.Option(
         "--dry-run", help="Count requests and tokens, estimate the time, run nothing.", rich_help_panel=_OUT)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.", rich_help_panel=_OUT)] = False,
@@ -87,7 +90,8 @@ def run(
     given = {
         key: value
         for key, value in locals().items()
-        if value is not None and key not in ("settings", "config", "from_run", "dry_run", "as_json", "quiet")
+        if value is not None
+        and key not in ("settings", "config", "from_run", "explain_engine", "dry_run", "as_json", "quiet")
     }
     from evalharness.cli.report import Reporter
     from evalharness.cli.request import request
@@ -95,7 +99,7 @@ def run(
     from evalharness.run.progress import choose
 
     options = request(given, settings or [], config, from_run)
-    reporter = Reporter(as_json=as_json, quiet=quiet)
+    reporter = Reporter(as_json=as_json, quiet=quiet, explain_engine=explain_engine)
     reporter.begin(options)
     try:
         if dry_run:

@@ -71,12 +71,23 @@ class Run:
         Raises:
             DiskError: the disk refuses.
         """
-        path = self.path / (RUN if isinstance(record, RunRecord) else RESULTS)
-        draft = path.with_suffix(".json.part")
+        self._replace(RUN if isinstance(record, RunRecord) else RESULTS, pages(record.model_dump()))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file for people beside the records, whole or not at all.
+
+        Raises:
+            DiskError: the disk refuses.
+        """
+        self._replace(name, text.encode())
+
+    def _replace(self, name: str, content: bytes) -> None:
+        path = self.path / name
+        draft = self.path / f"{name}.part"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with draft.open("wb") as file:
-                file.write(pages(record.model_dump()))
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(draft, path)

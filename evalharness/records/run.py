@@ -73,6 +73,19 @@ class ScoreRecord(Record):
     higher_is_better: bool = True
 
 
+class EngineLayer(Record):
+    """The prefix tree of an engine between two depths."""
+
+    depth: int
+    """Tokens from the root."""
+    asked: int
+    """Tokens that requests asked for here, each for itself."""
+    computed: int
+    branches: int
+    """Runs of tokens that begin here."""
+    seconds: float
+
+
 class ResultsRecord(Record):
     """results.json: computed from the journal alone."""
 
@@ -95,8 +108,10 @@ class ResultsRecord(Record):
     usage: dict[str, int]
     """requests, prompt_tokens, distinct_tokens, generated_tokens; of a resumed run, the sum over its sessions."""
     engine: dict[str, float] = Field(default_factory=dict)
-    """Of our own stack's last session: tokens_requested, tokens_computed, tokens_decoded, padding_rows, steps,
-    peak_kv_bytes, prefill_tokens_per_second, decode_tokens_per_second."""
+    """Of our own stack's last session: tokens_requested, tokens_computed, tokens_decoded, wrong_guesses, padding_rows,
+    steps, peak_kv_bytes, prefill_seconds, decode_seconds, prefill_tokens_per_second, decode_tokens_per_second."""
+    engine_tree: list[EngineLayer] = Field(default_factory=list)
+    """The prefix tree of that session, from the root down."""
     seconds: float
     """Time from the first request to the last answer, over all sessions."""
     note: str | None = None

@@ -19,7 +19,7 @@ from evalharness.records.environment import environment, without_secrets
 from evalharness.records.folder import Run, read_run
 from evalharness.records.format import RUN
 from evalharness.records.journal import Journal
-from evalharness.records.run import ResultsRecord, RunRecord, State, differences
+from evalharness.records.run import EngineLayer, ResultsRecord, RunRecord, State, differences
 from evalharness.run.accounting import Usage
 from evalharness.run.execute import execute, fits
 from evalharness.run.lines import headline
@@ -179,17 +179,21 @@ def warm(backend: Backend) -> None:
         load()
 
 
-def engine_report(backend: Backend) -> dict[str, float]:
-    """What a backend's engine counted since it was last asked; nothing where it counts nothing."""
+EngineTold = tuple[dict[str, float], list[dict[str, float]]]
+
+
+def engine_report(backend: Backend) -> EngineTold:
+    """What a backend's engine counted since it was last asked, and its tree; nothing where it counts nothing."""
     report = getattr(backend, "report", None)
-    return report() if report is not None else {}
+    return report() if report is not None else ({}, [])
 
 
-def _summary(cell: Cell, run: Run, usage: Usage, engine: Mapping[str, float], seconds: float) -> ResultsRecord:
+def _summary(cell: Cell, run: Run, usage: Usage, engine: EngineTold, seconds: float) -> ResultsRecord:
     """Write results.json; what earlier sessions of a resumed run used is added."""
     before = run.results.usage if run.results else {}
     counts = {key: count + before.get(key, 0) for key, count in usage.counts().items()}
-    results = of_cell(cell, run.samples(), run.record.id, counts, seconds).model_copy(update={"engine": dict(engine)})
+    told = {"engine": engine[0], "engine_tree": [EngineLayer.model_validate(layer) for layer in engine[1]]}
+    results = of_cell(cell, run.samples(), run.record.id, counts, seconds).model_copy(update=told)
     run.write(results)
     return results
 

@@ -6,6 +6,8 @@ Run with ``pytest -m long tests/parity/test_engine.py`` and EVALHARNESS_DATA (ab
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -211,3 +213,46 @@ def test_greedy_texts_are_those_of_transformers(
             if int(row.argmax()) != id:
                 assert best - float(row[id]) < 1e-4, (best, second, id)
                 break
+
+
+PEAK = """
+import resource, sys
+from evalharness.backends import stack
+from evalharness.stack.engine.requests import GenerateJob, Sampling
+from evalharness.stack.engine.engine import Engine
+
+class Listener:
+    cancelled = False
+    def begin(self): pass
+    def done(self, result): pass
+    def failed(self, error): raise error
+
+backend = stack.load("smollm2", threads=2)
+model = next(iter(backend._ready().values())).model
+engine = Engine(model, backend.tokenizer.decode, kv_bytes=int(sys.argv[1]) << 20, guesses=0)
+pending = [[GenerateJob(ids=(5,) * 40, max_tokens=2, listener=Listener())]]
+engine.run(lambda: pending.pop() if pending else [])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+size = engine.report.kv_bytes_per_token
+pending = [[
+    GenerateJob(ids=tuple(1000 + 7 * n + k for k in range(190)), max_tokens=12, listener=Listener()) for n in range(80)
+]]
+engine.run(lambda: pending.pop() if pending else [])
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(engine.report.peak_tokens * size / 2**20, (after - before) / 1024)
+"""
+
+
+@pytest.mark.usefixtures("backend")
+def test_the_operating_system_sees_no_more_memory_than_the_budget_says() -> None:
+    """Beside keys and values, a line of 1,024 tokens takes about 150 MiB for its own keys, scores and activations."""
+    found = {}
+    for budget in (64, 256, 512):
+        command = [sys.executable, "-c", PEAK, str(budget)]
+        counted, seen = map(float, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+        assert counted <= budget
+        found[budget] = counted, seen
+    assert found[64][0] < found[256][0] < found[512][0]
+    print(found)
+    for counted, seen in found.values():
+        assert seen < 1.5 * counted + 300

@@ -118,7 +118,7 @@ class Engine:
             score = RunningScore(job)
             fed = job.ids[:-1]
             self._jobs[score] = None
-            self.report.requested += len(fed)
+            self.report.ask(len(fed))
             node: Node | None = self._tree.insert(fed, score, job.user)
             late: list[tuple[int, RunningScore, int, int]] = []
             while node is not None and node.end >= job.start:
@@ -144,7 +144,7 @@ class Engine:
             )
             return
         self._jobs[running] = None
-        self.report.requested += len(job.ids)
+        self.report.ask(len(job.ids))
         node = self._tree.insert(job.ids, running, job.user)
         if node.computed == len(node.ids):
             self._ready.append(running)
@@ -196,7 +196,7 @@ class Engine:
             return
         kept, rows = self._keep(pieces, plan.rows, keep)
         hidden_TW = self._pass(plan, guesses, pieces, list(chain(*kept)), rows)
-        prefilled = sum(end - begin for _, begin, end in pieces)
+        prefilled = [(node.start + begin, node.start + end, begin == 0) for node, begin, end in pieces]
         drawn = self._deliver(plan, guesses, pieces, kept, hidden_TW, keep)
         self.report.step(drawn, plan.rows - drawn, prefilled, time.perf_counter() - began)
         self.report.peak_tokens = max(self.report.peak_tokens, self.budget.take_peak())

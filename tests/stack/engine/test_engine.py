@@ -473,6 +473,56 @@ def test_jobs_join_while_others_run_and_cancelled_ones_leave(tiny_model):
     assert long.listener.result[0].ids == greedy(tiny_model, [1, 2], 30)
 
 
+def test_a_batch_of_texts_stays_full_while_texts_wait(tiny_model):
+    """Lengths from 1 to 250 in any order: texts leave when they end, and others take their place at once."""
+    lengths = [1 + number * 89 % 250 for number in range(750)]
+    jobs = [generate([number % 90, number // 90], length) for number, length in enumerate(lengths)]
+    engine = Engine(tiny_model, decode, max_texts=32, guesses=0)
+    pending = [jobs]
+    engine.run(lambda: pending.pop() if pending else [])
+    assert [len(job.listener.result[0].ids) for job in jobs] == lengths
+    assert engine.report.steps <= 1.1 * max(max(lengths), sum(lengths) / 32)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    leave=st.lists(st.tuples(st.integers(2, 25), st.integers(0, 11)), max_size=10),
+    kv_tokens=st.sampled_from([500, 1000, 100_000]),
+)
+def test_whoever_leaves_whenever_the_engine_stays_whole(tiny_model, leave, kv_tokens):
+    """A request that ran out of time, or whose sample failed, is cancelled: at any step, running or waiting."""
+
+    def jobs():
+        texts = [
+            generate([1, 2, 3, *range(10 + n)], 20, n=1 + n % 3, continues=n % 2 == 0, sampling=sampling)
+            for n in range(6)
+        ]
+        return texts + [score([1, 2, 3, *range(30), n, n, 5], 3) for n in range(6)]
+
+    sampling = Sampling(temperature=0.9, seed=1)
+    asked, steps = jobs(), 0
+
+    def arrivals():
+        nonlocal steps
+        steps += 1
+        for step, number in leave:
+            if step == steps:
+                asked[number].listener.cancelled = True
+        return asked if steps == 1 else []
+
+    size = bytes_per_token(tiny_model.config, tiny_model.dtype)
+    options = {"numerics": "exact", "batch_tokens": 20}
+    engine = Engine(tiny_model, decode, check=True, kv_bytes=kv_tokens * size, **options)
+    engine.run(arrivals)
+    engine.forget()
+    engine.check()
+    assert engine.budget.used == 0
+    for job, alone in zip(asked, jobs(), strict=True):
+        if job.listener.cancelled and job.listener.result is None:
+            continue
+        assert job.listener.result == serve(tiny_model, [alone], **options)[0]
+
+
 def test_an_error_leaves_the_engine_usable(tiny_model):
     def broken(number, ids):
         raise OSError("the pipe is closed")
