@@ -245,7 +245,7 @@ print(engine.report.peak_tokens * size / 2**20, (after - before) / 1024)
 
 @pytest.mark.usefixtures("backend")
 def test_the_operating_system_sees_no_more_memory_than_the_budget_says() -> None:
-    """Beside keys and values, a line of 1,024 tokens takes about 150 MiB for its own keys, scores and activations."""
+    """Beside keys and values lie those of one line, and what its passes need."""
     found = {}
     for budget in (64, 256, 512):
         command = [sys.executable, "-c", PEAK, str(budget)]
@@ -253,6 +253,5 @@ def test_the_operating_system_sees_no_more_memory_than_the_budget_says() -> None
         assert counted <= budget
         found[budget] = counted, seen
     assert found[64][0] < found[256][0] < found[512][0]
-    print(found)
     for counted, seen in found.values():
-        assert seen < 1.5 * counted + 300
+        assert seen < counted + 128

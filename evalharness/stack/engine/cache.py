@@ -55,6 +55,7 @@ class TokenStore:
         self._budget = budget
         self._free: list[int] = []
         self.capacity = 0
+        """Slots handed out so far."""
         shape = (2, 0, config.kv_heads, config.head_dim)
         self.layers: list[Tensor] = [torch.empty(shape, **self._options) for _ in range(config.layers)]  # type: ignore[call-overload]
         """For each layer [2, slots, G, D]."""
@@ -63,11 +64,16 @@ class TokenStore:
 
     def allocate(self, count: int) -> list[int]:
         self._budget.take(count)
-        if count > len(self._free):
-            self._grow(max(count - len(self._free), self.capacity // 2, 256))
-        slots = self._free[len(self._free) - count :]
-        del self._free[len(self._free) - count :]
+        again = min(count, len(self._free))
+        slots = self._free[len(self._free) - again :]
+        del self._free[len(self._free) - again :]
         slots.reverse()
+        if again < count:
+            top = self.capacity + count - again
+            slots += range(self.capacity, top)
+            if top > len(self.hidden):
+                self._grow(_room(top, len(self.hidden), self._budget.tokens, self.hidden.device))
+            self.capacity = top
         return slots
 
     def release(self, slots: Sequence[int]) -> None:
@@ -78,16 +84,12 @@ class TokenStore:
         """For the integrity check."""
         return frozenset(self._free)
 
-    def _grow(self, count: int) -> None:
-        count = min(count, self._budget.tokens - self.capacity)
-        self._free[:0] = range(self.capacity + count - 1, self.capacity - 1, -1)
-        self.capacity += count
+    def _grow(self, room: int) -> None:
         for layer, old in enumerate(self.layers):
-            # Zeros are not touched before they are used, so that spare room costs no memory on a processor.
-            self.layers[layer] = torch.zeros((2, self.capacity, *old.shape[2:]), **self._options)  # type: ignore[call-overload]
-            self.layers[layer][:, : old.shape[1]] = old
-        hidden = torch.zeros((self.capacity, self.hidden.shape[1]), **self._options)  # type: ignore[call-overload]
-        hidden[: self.hidden.shape[0]] = self.hidden
+            self.layers[layer] = torch.empty((2, room, *old.shape[2:]), **self._options)  # type: ignore[call-overload]
+            self.layers[layer][:, : self.capacity] = old[:, : self.capacity]
+        hidden = torch.empty((room, self.hidden.shape[1]), **self._options)  # type: ignore[call-overload]
+        hidden[: self.capacity] = self.hidden[: self.capacity]
         self.hidden = hidden
 
 
@@ -95,7 +97,7 @@ class TileStore:
     """Keys and values of running texts, in tiles that one text owns each.
 
     The lowest free tile is handed out first, so that those in use lie together: attention then reads them in
-    place, all at once. Tile 0 stays empty; it stands for tiles that a text does not have.
+    place, all at once. Tile 0 belongs to nobody; it stands for tiles that a text does not have.
     """
 
     def __init__(self, config: ModelConfig, dtype: torch.dtype, device: torch.device, budget: Budget) -> None:
@@ -103,17 +105,25 @@ class TileStore:
         self._budget = budget
         self._free: list[int] = []
         self._shape = (config.kv_heads, TILE, config.head_dim)
-        self.capacity = 0
-        self.layers: list[Tensor] = [torch.empty((2, 0, *self._shape), **self._options) for _ in range(config.layers)]  # type: ignore[call-overload]
+        self.capacity = 1
+        """Tiles handed out so far, and tile 0."""
+        self.layers: list[Tensor] = [torch.zeros((2, 1, *self._shape), **self._options) for _ in range(config.layers)]  # type: ignore[call-overload]
         """For each layer [2, tiles, G, 64, D]."""
-        self._grow(8)
-        heappop(self._free)
 
     def allocate(self, count: int) -> list[int]:
         self._budget.take(count * TILE)
-        if count > len(self._free):
-            self._grow(max(count - len(self._free), self.capacity // 2))
-        return [heappop(self._free) for _ in range(count)]
+        tiles = [heappop(self._free) for _ in range(min(count, len(self._free)))]
+        if len(tiles) < count:
+            top = self.capacity + count - len(tiles)
+            tiles += range(self.capacity, top)
+            room = self.layers[0].shape[1]
+            if top > room:
+                self._grow(_room(top, room, self._budget.tokens // TILE + 1, self.layers[0].device))
+            for layer in self.layers:
+                # Weights of 0 meet what nobody wrote, which must be finite.
+                layer[:, self.capacity : top] = 0
+            self.capacity = top
+        return tiles
 
     def release(self, tiles: Sequence[int]) -> None:
         for tile in tiles:
@@ -124,13 +134,18 @@ class TileStore:
         """For the integrity check."""
         return frozenset(self._free)
 
-    def _grow(self, count: int) -> None:
-        for tile in range(self.capacity, self.capacity + count):
-            heappush(self._free, tile)
-        self.capacity += count
+    def _grow(self, room: int) -> None:
         for layer, old in enumerate(self.layers):
-            self.layers[layer] = torch.zeros((2, self.capacity, *self._shape), **self._options)  # type: ignore[call-overload]
-            self.layers[layer][:, : old.shape[1]] = old
+            self.layers[layer] = torch.empty((2, room, *self._shape), **self._options)  # type: ignore[call-overload]
+            self.layers[layer][:, : self.capacity] = old[:, : self.capacity]
+
+
+def _room(needed: int, room: int, most: int, device: torch.device) -> int:
+    """Places to make: on a processor all at once, for what is not touched takes no memory; elsewhere half as many more.
+
+    Growing would leave holes in a processor's memory as large as what is moved.
+    """
+    return most if device.type == "cpu" else min(most, max(needed, room + room // 2))
 
 
 def bytes_per_token(config: ModelConfig, dtype: torch.dtype) -> int:
