@@ -78,6 +78,7 @@ DRAWS = (
     (Sampling(), 1),
     (Sampling(temperature=0.8, top_p=0.95, seed=3), 1),
     (Sampling(temperature=1.0), 3),
+    (Sampling(temperature=0.7, min_p=0.05, repetition_penalty=1.1), 1),
 )
 
 
@@ -91,11 +92,7 @@ def jobs_of(requests: Sequence[Request], tokens: int = 20) -> list[Job]:
             jobs.append(ScoreJob(ids=request.ids, start=request.start, user=user, listener=Keeping()))
             continue
         assert request.prompt.ids is not None
-        for sampling, n in (
-            (Sampling(), 1),
-            (Sampling(temperature=0.8, top_p=0.95, seed=3), 1),
-            (Sampling(temperature=1.0), 3),
-        ):
+        for sampling, n in DRAWS:
             jobs.append(
                 GenerateJob(
                     ids=request.prompt.ids, max_tokens=tokens, sampling=sampling, n=n, user=user, listener=Keeping()
@@ -137,9 +134,9 @@ def test_bits_do_not_depend_on_what_is_computed_together(model: Any, real: list[
     for count, options in (
         (2, {"batch_tokens": 64}),
         (2, {"batch_tokens": 4096}),
-        (1, {"batch_tokens": 700, "kv_bytes": 4_000 * size, "max_texts": 3}),
+        (1, {"batch_tokens": 700, "kv_bytes": 4_000 * size, "max_texts": 3, "guesses": 7}),
         (2, {"batch_tokens": 333, "kv_bytes": 2_500 * size}),
-        (1, {"waves": 5}),
+        (1, {"waves": 5, "guesses": 0}),
     ):
         torch.set_num_threads(count)
         jobs = jobs_of(real)
