@@ -69,6 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         stack.convert("smollm2", Path(place) / "peer")
         peer = AutoModelForCausalLM.from_pretrained(Path(place) / "peer", dtype=torch.float32).eval()
+    peer.generation_config.eos_token_id = None  # neither side ends before the last token
     backend = stack.load("smollm2")
     model = next(iter(backend._ready().values())).model
     prompts = [backend.tokenizer.encode(prompt) for prompt in PROMPTS]
@@ -83,9 +84,7 @@ def main() -> None:
     @torch.inference_mode()
     def theirs(ids):
         began = time.perf_counter()
-        found = peer.generate(
-            torch.tensor([ids]), max_new_tokens=options.tokens, min_new_tokens=options.tokens, do_sample=False
-        )
+        found = peer.generate(torch.tensor([ids]), max_new_tokens=options.tokens, do_sample=False)
         return options.tokens / (time.perf_counter() - began), found[0, len(ids) :].tolist()
 
     rates: dict[str, list[float]] = {"ours": [], "without_guesses": [], "transformers": []}
