@@ -303,6 +303,8 @@ class PrefixTree:
 
         What is `awaited` goes last, or stays.
         """
+        if not self._kept or not needed():
+            return
         for node in [node for node in self._kept if not self._awaited_below(node)]:
             if not needed():
                 return
