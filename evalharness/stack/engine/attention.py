@@ -1,7 +1,7 @@
 """Attention over the line of a step, in two kinds of arithmetic.
 
-`fast` takes the common path of a group of rows and the rest of each with the processor's flash attention and weighs
-the two by their log-sum-exp. `exact` gives the same bits whatever is computed together: it takes the true maximum of a
+`fast` takes the common path of a group of rows and the rest of each apart and weighs the two by their log-sum-exp:
+large parts in whole products of oneDNN, small ones with the processor's flash attention. `exact` gives the same bits whatever is computed together: it takes the true maximum of a
 row first, and then adds tiles of 64 positions in order. Both rest on matrix products whose rows do not depend on
 each other: MKL's hold that from 4 rows a thread on, so `exact` pads to 8.
 
@@ -17,6 +17,10 @@ from torch import Tensor
 from evalharness.stack.engine.cache import GRAIN, TokenStore
 from evalharness.stack.engine.line import Group, LinePlan, Part
 from evalharness.stack.engine.texts import TextsPlan, add_tiles
+from evalharness.stack.layers.linear import can_pack, product
+
+LARGE = 1 << 16
+"""Scores of one head from which on whole products are faster than flash attention (benchmarks/engine/attention.py)."""
 
 
 class LineAttention:
@@ -198,6 +202,9 @@ def partial_attention(
 
     The queries are scaled. `blind` says that some may see nothing, which the processor's flash attention cannot tell.
     """
+    large = queries_GMD.shape[1] * keys_GSD.shape[1] >= LARGE
+    if large and not blind and can_pack(queries_GMD.device, queries_GMD.dtype):
+        return _whole_products(queries_GMD, keys_GSD, values_GSD, bias_MS)
     if queries_GMD.device.type == "cpu" and not blind:
         mixed, sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             queries_GMD[None],
@@ -213,3 +220,23 @@ def partial_attention(
     sums = scores.logsumexp(-1)
     weights = (scores - sums.clamp(min=torch.finfo(sums.dtype).min)[..., None]).exp()
     return torch.bmm(weights.to(values_GSD.dtype), values_GSD), sums
+
+
+def _whole_products(
+    queries_GMD: Tensor, keys_GSD: Tensor, values_GSD: Tensor, bias_MS: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """As `partial_attention`, head by head, so that the scores of one stay in a processor's cache; scores in fp32."""
+    mixed_GMD = torch.empty_like(queries_GMD)
+    sums_GM = queries_GMD.new_empty(queries_GMD.shape[:2], dtype=torch.float32)
+    for queries, keys, values, mixed, sums in zip(
+        queries_GMD.float(), keys_GSD.float(), values_GSD, mixed_GMD, sums_GM, strict=True
+    ):
+        weights_MS = product(queries, keys)
+        if bias_MS is not None:
+            weights_MS += bias_MS
+        best_M1 = weights_MS.amax(-1, keepdim=True)
+        weights_MS.sub_(best_M1).exp_()
+        total_M1 = weights_MS.sum(-1, keepdim=True)
+        mixed.copy_(product(weights_MS.to(values.dtype), values.T).div_(total_M1))
+        torch.add(best_M1[:, 0], total_M1[:, 0].log(), out=sums)
+    return mixed_GMD, sums_GM

@@ -20,8 +20,16 @@ class PackedLinear(nn.Module):
         self._bias = bias
 
     def forward(self, x: Tensor) -> Tensor:
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self._bias, "none", [], "")
-        return product
+        return product(x, self._packed, self._bias)
+
+
+def product(x_MK: Tensor, weight_NK: Tensor, bias_N: Tensor | None = None) -> Tensor:
+    """``x W^T + b`` by oneDNN, [M, N]; where `can_pack` says so.
+
+    torch's own products of fp32 numbers are MKL's, which on AMD's processors reach 40 % of what oneDNN's do.
+    """
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(x_MK, weight_NK, bias_N, "none", [], "")
+    return found
 
 
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
