@@ -17,6 +17,7 @@ fp32. With the python of `vllm_environment.sh` the peer is lm-eval's `vllm`, whi
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import statistics
@@ -25,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +39,25 @@ WORKS: dict[str, list[str]] = {
     ],
     "gsm8k": ["--task", "gsm8k", "--limit", "64", "--set", "decode.max_tokens=256"],
 }
+FIXED = 10
+"""Rows of hellaswag-10 that are shown and not asked: the first ones."""
 BATCHES = (1, 8, 16, 32)
 LOAD = 0.6
 """Load average above which nothing is measured."""
+
+
+def with_demonstrations(mirror: Path, folder: Path) -> None:
+    """A mirror of HellaSwag whose first rows are its training split and the next hundred what is asked."""
+    source = next((mirror / "Rowan" / "hellaswag").glob("*/validation.jsonl.gz"))
+    place = folder / source.parent.relative_to(mirror)
+    place.mkdir(parents=True)
+    part = json.loads(source.with_name("validation.indices.json").read_text())
+    with gzip.open(source, "rt", encoding="utf-8") as file:
+        rows = list(islice(file, FIXED + 100))
+    for split, here in (("train", slice(0, FIXED)), ("validation", slice(FIXED, FIXED + 100))):
+        with gzip.open(place / f"{split}.jsonl.gz", "wt", encoding="utf-8") as target:
+            target.writelines(rows[here])
+        (place / f"{split}.indices.json").write_text(json.dumps({**part, "indices": part["indices"][here]}))
 
 
 def timed(command: Sequence[str], environment: dict[str, str]) -> tuple[float, float, str]:
@@ -123,6 +141,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         convert("smollm2", folder / "checkpoint")
+        if options.work == "hellaswag-10":
+            with_demonstrations(options.data_dir, folder / "mirror")
+            options.data_dir = folder / "mirror"
         # Fills the file cache, and says what is asked.
         ours(options.work, options.ours[0], folder / "first", options, environment)
         requests = asked(folder / "first")

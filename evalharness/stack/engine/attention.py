@@ -1,9 +1,10 @@
 """Attention over the line of a step, in two kinds of arithmetic.
 
 `fast` takes the common path of a group of rows and the rest of each apart and weighs the two by their log-sum-exp:
-large parts in whole products of oneDNN, small ones with the processor's flash attention. `exact` gives the same bits whatever is computed together: it takes the true maximum of a
-row first, and then adds tiles of 64 positions in order. Both rest on matrix products whose rows do not depend on
-each other: MKL's hold that from 4 rows a thread on, so `exact` pads to 8.
+large parts in whole products of oneDNN, small ones with the processor's flash attention. `exact` gives the same bits
+whatever is computed together: it takes the true maximum of a row first, and then adds tiles of 64 positions in order.
+It rests on matrix products whose rows do not depend on each other: MKL's hold that from 4 rows a thread on, so `exact`
+pads to 8.
 
 Letters in names: T tokens of the line, H query heads, G key and value heads, M the queries of one key head (rows of
 the line x H/G), C columns, D size of a head.
