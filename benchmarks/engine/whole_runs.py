@@ -119,6 +119,14 @@ def peer(requests: Path, folder: Path, batch: int, python: str | None, environme
     return {"seconds": seconds, "megabytes": memory, **json.loads(said.splitlines()[-1])}
 
 
+def compared(requests: list[dict[str, Any]], answers: list[Any]) -> dict[str, Any]:
+    """How far our answers are from the peer's."""
+    if not isinstance(answers[0], float):
+        return {"equal_texts": sum(one["answer"] == other for one, other in zip(requests, answers, strict=True))}
+    apart = [abs(one["answer"] - other) for one, other in zip(requests, answers, strict=True)]
+    return {"log_likelihood_difference": {"median": statistics.median(apart), "largest": max(apart)}}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", choices=WORKS)
@@ -162,19 +170,11 @@ def main() -> None:
             for number, (arithmetic, runs) in enumerate(mine.items()):
                 runs.append(ours(options.work, arithmetic, folder / f"run-{pair}-{number}", options, environment))
             others.append(peer(folder / "all.json", folder, best, python, environment))
-        answers = others[-1].pop("answers")
-        if isinstance(answers[0], float):
-            apart = [abs(one["answer"] - other) for one, other in zip(requests, answers, strict=True)]
-            agreement: dict[str, Any] = {
-                "log_likelihood_difference": {
-                    "median": statistics.median(apart),
-                    "largest": max(apart),
-                }
-            }
-        else:
-            agreement = {
-                "equal_texts": sum(one["answer"] == other for one, other in zip(requests, answers, strict=True))
-            }
+        answers = others[-1]["answers"]
+        agreement = {
+            arithmetic: compared(asked(folder / f"run-0-{number}"), answers)
+            for number, arithmetic in enumerate(options.ours)
+        }
 
     def of(side: list[dict[str, Any]], key: str) -> list[float]:
         return [round(run[key], 2) for run in side]
@@ -201,7 +201,7 @@ def main() -> None:
                     "peer_batch": best,
                     "peer_batches_tried": {batch: round(seconds, 2) for batch, seconds in tried.items()},
                     "engine": runs[-1]["engine"],
-                    **agreement,
+                    **agreement[arithmetic],
                 }
             )
         )
