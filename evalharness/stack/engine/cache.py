@@ -96,8 +96,8 @@ class TokenStore:
 class TileStore:
     """Keys and values of running texts, in tiles that one text owns each.
 
-    The lowest free tile is handed out first, so that those in use lie together: attention then reads them in
-    place, all at once. Tile 0 belongs to nobody; it stands for tiles that a text does not have.
+    A tile is handed out when its first position is written, and the lowest free one first, so that those in use lie
+    together: attention then reads them in place, all at once. Tile 0 belongs to nobody; it stands for tiles that a text does not have.
     """
 
     def __init__(self, config: ModelConfig, dtype: torch.dtype, device: torch.device, budget: Budget) -> None:
@@ -110,12 +110,19 @@ class TileStore:
         self.layers: list[Tensor] = [torch.zeros((2, 1, *self._shape), **self._options) for _ in range(config.layers)]  # type: ignore[call-overload]
         """For each layer [2, tiles, G, 64, D]."""
 
-    def allocate(self, count: int) -> list[int]:
+    def reserve(self, count: int) -> None:
+        """Set memory aside for so many tiles of one text, to its last token; each is handed out when it is written."""
         self._budget.take(count * TILE)
-        tiles = [heappop(self._free) for _ in range(min(count, len(self._free)))]
-        if len(tiles) < count:
-            top = self.capacity + count - len(tiles)
-            tiles += range(self.capacity, top)
+
+    def extend(self, tiles: list[int], count: int) -> None:
+        """Hand out more of a text's reserved tiles, until it has `count`."""
+        count -= len(tiles)
+        if count <= 0:
+            return
+        found = [heappop(self._free) for _ in range(min(count, len(self._free)))]
+        if len(found) < count:
+            top = self.capacity + count - len(found)
+            found += range(self.capacity, top)
             room = self.layers[0].shape[1]
             if top > room:
                 self._grow(_room(top, room, self._budget.tokens // TILE + 1, self.layers[0].device))
@@ -123,12 +130,34 @@ class TileStore:
                 # Weights of 0 meet what nobody wrote, which must be finite.
                 layer[:, self.capacity : top] = 0
             self.capacity = top
-        return tiles
+        tiles += found
 
-    def release(self, tiles: Sequence[int]) -> None:
+    def release(self, tiles: Sequence[int], reserved: int) -> None:
+        """A text is done with its tiles, and with all `reserved` ones."""
         for tile in tiles:
             heappush(self._free, tile)
-        self._budget.give_back(len(tiles) * TILE)
+        self._budget.give_back(reserved * TILE)
+
+    def compact(self, owners: Sequence[list[int]]) -> None:
+        """Move tiles to the lowest places where less than half of those below the highest are in use.
+
+        When texts end, those that go on would otherwise be computed with everything that lies between them.
+        """
+        used = sorted(tile for tiles in owners for tile in tiles)
+        if not used or used[-1] <= 2 * len(used):
+            return
+        places = dict(zip([tile for tile in used if tile > len(used)], self._free_below(len(used), used), strict=True))
+        sources, targets = list(places), list(places.values())
+        for layer in self.layers:
+            layer[:, targets] = layer[:, sources]
+        for tiles in owners:
+            tiles[:] = [places.get(tile, tile) for tile in tiles]
+        self._free = sorted({*self._free, *sources} - {*targets})
+
+    @staticmethod
+    def _free_below(top: int, used: Sequence[int]) -> list[int]:
+        taken = set(used)
+        return [tile for tile in range(1, top + 1) if tile not in taken]
 
     def free_tiles(self) -> frozenset[int]:
         """For the integrity check."""

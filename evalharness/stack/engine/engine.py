@@ -183,6 +183,9 @@ class Engine:
             hidden = self._store.hidden[running.end.slots[-1]][None]  # type: ignore[union-attr]
             self._start([running], hidden, keep)
         guesses = self._guess()
+        for text, guess in zip(self._texts, guesses, strict=True):
+            self._tiles.extend(text.tiles, -(-(text.length + 1 + len(guess) - text.shared) // TILE))
+        self._tiles.compact([text.tiles for text in self._texts])
         plan = TextsPlan(self._texts, [1 + len(guess) for guess in guesses], self._tiles, self.model.device)
         pieces = self._choose(plan.rows, self.batch_tokens)
         if pieces and self._too_many(pieces):
@@ -384,7 +387,9 @@ class Engine:
             shared = 0 if path is None else len(path.ids)
             for number in range(prompt.distinct):
                 text = RunningText(prompt, number, self.decode, path)
-                text.tiles = self._tiles.allocate(-(-(prompt.capacity - shared) // TILE))
+                text.reserved = -(-(prompt.capacity - shared) // TILE)
+                self._tiles.reserve(text.reserved)
+                self._tiles.extend(text.tiles, -(-len(slots) // TILE))
                 text.length = len(prompt.job.ids)
                 if path is not None:
                     path.users += 1
@@ -505,8 +510,8 @@ class Engine:
             return
         device = self.model.device
         into = torch.tensor(slots, device=device)
-        own = 0 if text.path is None else len(text.path.ids)
-        places = torch.arange(first + count - len(slots) - own, first + count - own, device=device)
+        last = first + count - text.shared
+        places = torch.arange(last - len(slots), last, device=device)
         tiles = torch.tensor(text.tiles, device=device)[places // TILE]
         for layer, store in zip(self._store.layers, self._tiles.layers, strict=True):
             for side in (0, 1):
@@ -515,7 +520,7 @@ class Engine:
 
     def _end(self, text: RunningText) -> None:
         self._texts.remove(text)
-        self._tiles.release(text.tiles)
+        self._tiles.release(text.tiles, text.reserved)
         path = text.path
         if path is not None:
             path.users -= 1
@@ -548,7 +553,9 @@ class Engine:
         for path in self._paths.values():
             assert path.users == sum(text.path is path for text in self._texts), "users of a path are miscounted"
         shared = sum(len(path.ids) for path in self._paths.values())
-        used = len(slots) + len(tiles) * TILE + shared
+        reserved = sum(text.reserved for text in self._texts)
+        assert all(len(text.tiles) <= text.reserved for text in self._texts), "a text has more tiles than it reserved"
+        used = len(slots) + reserved * TILE + shared
         assert used == self.budget.used <= self.budget.tokens, "memory is miscounted"
 
 

@@ -71,6 +71,8 @@ class RunningText:
         self.number = number
         self.path = path
         self.tiles: list[int] = []
+        self.reserved = 0
+        """Tiles that it may come to have."""
         self.length = 0
         self.prompt = running.job.ids
         self.ids: list[int] = []
@@ -82,6 +84,11 @@ class RunningText:
         self._lookup: PromptLookup | None = None
         self._log_probabilities: list[float] = []
         self._likeliest: list[Likeliest] = []
+
+    @property
+    def shared(self) -> int:
+        """Positions of its shared path; its own tiles begin behind them."""
+        return 0 if self.path is None else len(self.path.ids)
 
     @property
     def sampling(self) -> Sampling:

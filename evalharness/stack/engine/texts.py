@@ -29,9 +29,14 @@ class Text(Protocol):
 
     path: SharedPath | None
     tiles: list[int]
-    """Its own tiles, the first one behind the shared path."""
+    """Its own tiles so far, the first one behind the shared path."""
     length: int
     """Tokens whose keys and values are kept; those of a step come behind them."""
+
+    @property
+    def shared(self) -> int:
+        """Positions of the shared path."""
+        ...
 
 
 class TextsPlan:
@@ -51,7 +56,7 @@ class TextsPlan:
             return
         self._store = store
         self._device = device
-        shared = [0 if text.path is None else len(text.path.ids) for text in texts]
+        shared = [text.shared for text in texts]
         self.positions = [
             text.length + min(number, count - 1)
             for text, count in zip(texts, new, strict=True)
