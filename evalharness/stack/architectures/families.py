@@ -26,15 +26,15 @@ _OUTSIDE = {  # ours: (Hugging Face, GGUF)
 }
 _INSIDE = {
     "attention_norm": ("input_layernorm", "attn_norm"),
-    "attention.query": ("self_attn.q_proj", "attn_q"),
-    "attention.key": ("self_attn.k_proj", "attn_k"),
-    "attention.value": ("self_attn.v_proj", "attn_v"),
+    "attention.qkv.query": ("self_attn.q_proj", "attn_q"),
+    "attention.qkv.key": ("self_attn.k_proj", "attn_k"),
+    "attention.qkv.value": ("self_attn.v_proj", "attn_v"),
     "attention.output": ("self_attn.o_proj", "attn_output"),
     "attention.query_norm": ("self_attn.q_norm", "attn_q_norm"),
     "attention.key_norm": ("self_attn.k_norm", "attn_k_norm"),
     "feed_forward_norm": ("post_attention_layernorm", "ffn_norm"),
-    "feed_forward.gate": ("mlp.gate_proj", "ffn_gate"),
-    "feed_forward.up": ("mlp.up_proj", "ffn_up"),
+    "feed_forward.gate_up.gate": ("mlp.gate_proj", "ffn_gate"),
+    "feed_forward.gate_up.up": ("mlp.up_proj", "ffn_up"),
     "feed_forward.down": ("mlp.down_proj", "ffn_down"),
 }
 
@@ -58,7 +58,7 @@ def _kinds(part: str, config: ModelConfig) -> tuple[str, ...]:
     """Which of weight and bias a part has."""
     if part in ("attention.query_norm", "attention.key_norm"):
         return ("weight",) if config.qk_norm else ()
-    biased = (config.qkv_bias and part in ("attention.query", "attention.key", "attention.value")) or (
+    biased = (config.qkv_bias and part.startswith("attention.qkv.")) or (
         config.output_bias and part == "attention.output"
     )
     return ("weight", "bias") if biased else ("weight",)

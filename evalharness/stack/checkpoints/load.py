@@ -178,7 +178,7 @@ class GGUFCheckpoint:
         packed = torch.from_numpy(np.array(self.file.raw(name)))
         entry = self.file.tensors[name]
         tensor = dequantize(packed, entry.block.name, entry.block.size).view(entry.shape)
-        rotated = {"attention.query": self.config.heads, "attention.key": self.config.kv_heads}
+        rotated = {"attention.qkv.query": self.config.heads, "attention.qkv.key": self.config.kv_heads}
         heads = rotated.get(ours.split(".", 2)[-1].rpartition(".")[0])
         if heads is not None and self.file.metadata["general.architecture"] == "llama":
             return _unpermute(tensor, heads)

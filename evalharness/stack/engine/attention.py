@@ -52,17 +52,20 @@ class LineAttention:
     def attend(
         self, layer: int, queries_THD: Tensor, keys_TGD: Tensor, values_TGD: Tensor, window: int | None
     ) -> Tensor:
-        mixed_THD = torch.zeros_like(queries_THD)
         scaled_THD = queries_THD * queries_THD.shape[-1] ** -0.5
+        first, end = self._plan.first, self._plan.first + self._plan.count
+        mixed: list[Tensor] = []
         if self._texts is not None:
-            here = slice(0, self._texts.rows)
-            mixed_THD[here] = self._texts.attend(
-                layer, scaled_THD[here], keys_TGD[here], values_TGD[here], window, self._exact
+            here = slice(0, first)
+            mixed.append(
+                self._texts.attend(layer, scaled_THD[here], keys_TGD[here], values_TGD[here], window, self._exact)
             )
-        if self._plan.count:
-            here = slice(self._plan.first, self._plan.first + self._plan.count)
-            mixed_THD[here] = self._attend_line(layer, scaled_THD[here], keys_TGD[here], values_TGD[here], window)
-        return mixed_THD
+        if first < end:
+            here = slice(first, end)
+            mixed.append(self._attend_line(layer, scaled_THD[here], keys_TGD[here], values_TGD[here], window))
+        if end < len(queries_THD):  # rows that only fill the line
+            mixed.append(torch.zeros_like(queries_THD[end:]))
+        return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
 
     def _attend_line(
         self, layer: int, queries_THD: Tensor, keys_TGD: Tensor, values_TGD: Tensor, window: int | None

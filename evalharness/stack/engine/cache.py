@@ -97,7 +97,8 @@ class TileStore:
     """Keys and values of running texts, in tiles that one text owns each.
 
     A tile is handed out when its first position is written, and the lowest free one first, so that those in use lie
-    together: attention then reads them in place, all at once. Tile 0 belongs to nobody; it stands for tiles that a text does not have.
+    together: attention then reads them in place, all at once. Tile 0 belongs to nobody; it stands for tiles that a
+    text does not have.
     """
 
     def __init__(self, config: ModelConfig, dtype: torch.dtype, device: torch.device, budget: Budget) -> None:
@@ -114,23 +115,25 @@ class TileStore:
         """Set memory aside for so many tiles of one text, to its last token; each is handed out when it is written."""
         self._budget.take(count * TILE)
 
-    def extend(self, tiles: list[int], count: int) -> None:
-        """Hand out more of a text's reserved tiles, until it has `count`."""
-        count -= len(tiles)
-        if count <= 0:
+    def extend(self, owners: Sequence[list[int]], counts: Sequence[int]) -> None:
+        """Hand out more of the reserved tiles of texts, until each has its count."""
+        top = self.capacity
+        for tiles, count in zip(owners, counts, strict=True):
+            for _ in range(count - len(tiles)):
+                if self._free:
+                    tiles.append(heappop(self._free))
+                else:
+                    tiles.append(top)
+                    top += 1
+        if top == self.capacity:
             return
-        found = [heappop(self._free) for _ in range(min(count, len(self._free)))]
-        if len(found) < count:
-            top = self.capacity + count - len(found)
-            found += range(self.capacity, top)
-            room = self.layers[0].shape[1]
-            if top > room:
-                self._grow(_room(top, room, self._budget.tokens // TILE + 1, self.layers[0].device))
-            for layer in self.layers:
-                # Weights of 0 meet what nobody wrote, which must be finite.
-                layer[:, self.capacity : top] = 0
-            self.capacity = top
-        tiles += found
+        room = self.layers[0].shape[1]
+        if top > room:
+            self._grow(_room(top, room, self._budget.tokens // TILE + 1, self.layers[0].device))
+        for layer in self.layers:
+            # Weights of 0 meet what nobody wrote, which must be finite.
+            layer[:, self.capacity : top] = 0
+        self.capacity = top
 
     def release(self, tiles: Sequence[int], reserved: int) -> None:
         """A text is done with its tiles, and with all `reserved` ones."""

@@ -183,9 +183,11 @@ class Engine:
             hidden = self._store.hidden[running.end.slots[-1]][None]  # type: ignore[union-attr]
             self._start([running], hidden, keep)
         guesses = self._guess()
-        for text, guess in zip(self._texts, guesses, strict=True):
-            self._tiles.extend(text.tiles, -(-(text.length + 1 + len(guess) - text.shared) // TILE))
-        self._tiles.compact([text.tiles for text in self._texts])
+        owners = [text.tiles for text in self._texts]
+        lengths = [text.length + 1 + len(guess) for text, guess in zip(self._texts, guesses, strict=True)]
+        tiles = [-(-(length - text.shared) // TILE) for text, length in zip(self._texts, lengths, strict=True)]
+        self._tiles.extend(owners, tiles)
+        self._tiles.compact(owners)
         plan = TextsPlan(self._texts, [1 + len(guess) for guess in guesses], self._tiles, self.model.device)
         pieces = self._choose(plan.rows, self.batch_tokens)
         if pieces and self._too_many(pieces):
@@ -389,7 +391,7 @@ class Engine:
                 text = RunningText(prompt, number, self.decode, path)
                 text.reserved = -(-(prompt.capacity - shared) // TILE)
                 self._tiles.reserve(text.reserved)
-                self._tiles.extend(text.tiles, -(-len(slots) // TILE))
+                self._tiles.extend([text.tiles], [-(-len(slots) // TILE)])
                 text.length = len(prompt.job.ids)
                 if path is not None:
                     path.users += 1

@@ -89,8 +89,8 @@ class TextsPlan:
     def _tensor(self, values: Sequence[object]) -> Tensor:
         return torch.tensor(values, dtype=torch.long, device=self._device)
 
-    def _bias(self, window: int | None, repeats: int, padded: int) -> Tensor:
-        """0 where a query sees a position of a tile and -inf where not, [B, 1, m, 64]; alike in all layers."""
+    def _bias(self, window: int | None, repeats: int, padded: int, like: Tensor) -> Tensor:
+        """0 where a query sees a position of a tile and -inf where not, [B G, m, 64]; alike in all layers."""
         if window not in self._biases:
             rows_Bw = self._positions_Rw[self._owners_B]
             columns_BS = self._begins_B[:, None] + torch.arange(TILE, device=self._device)
@@ -100,7 +100,8 @@ class TextsPlan:
             bias_BmS = torch.zeros(visible_BwS.shape, device=self._device).masked_fill_(~visible_BwS, -torch.inf)
             bias_BmS = bias_BmS.repeat_interleave(repeats, dim=1)
             bias_BmS = torch.nn.functional.pad(bias_BmS, (0, 0, 0, padded - bias_BmS.shape[1]))
-            self._biases[window] = bias_BmS[:, None]
+            groups = like.shape[1]
+            self._biases[window] = bias_BmS[:, None].expand(-1, groups, -1, -1).flatten(0, 1).to(like.dtype)
         return self._biases[window]
 
     def attend(
@@ -123,10 +124,10 @@ class TextsPlan:
 
         top = len(self._owners_B)
         keys_BSD, values_BSD = store[0, :top].flatten(0, 1), store[1, :top].flatten(0, 1)
-        by_tile = queries_RGmD[self._owners_B].flatten(0, 1)
-        scores = torch.bmm(by_tile, keys_BSD.transpose(1, 2)).float().view(top, heads, padded, TILE)
-        scores += self._bias(window, repeats, padded)
-        best_RGm = scores.amax(-1)[self._table_RB].amax(1)
+        by_tile = queries_RGmD.index_select(0, self._owners_B).flatten(0, 1)
+        bias = self._bias(window, repeats, padded, keys_NGD)
+        scores = torch.baddbmm(bias, by_tile, keys_BSD.transpose(1, 2)).float().view(top, heads, padded, TILE)
+        best_RGm = self._of_texts(scores.amax(-1)).amax(1)
         shared = []
         for path, first, end in self.groups:
             keys_GSD = path.layers[layer][0]
@@ -147,15 +148,24 @@ class TextsPlan:
             shape = (heads, end - first, padded)
             mixed_RGmD[first:end] = mixed.view(*shape, size).transpose(0, 1)
             total_RGm[first:end] = total.view(shape).transpose(0, 1)
-        scores.sub_(best_RGm[self._owners_B][..., None]).exp_()
+        scores.sub_(best_RGm.index_select(0, self._owners_B)[..., None]).exp_()
         own = torch.bmm(scores.flatten(0, 1).to(values_BSD.dtype), values_BSD).view(top, heads, padded, size)
         sums = scores.sum(-1)
-        for tiles_R in self._table_RB.unbind(1):
-            mixed_RGmD += own[tiles_R]
-            total_RGm += sums[tiles_R]
+        if exact:
+            for tiles_R in self._table_RB.unbind(1):
+                mixed_RGmD += own.index_select(0, tiles_R)
+                total_RGm += sums.index_select(0, tiles_R)
+        else:
+            mixed_RGmD += self._of_texts(own).sum(1)
+            total_RGm += self._of_texts(sums).sum(1)
         mixed_RGmD /= total_RGm[..., None]
         mixed = mixed_RGmD[:, :, :used].to(queries_NHD.dtype)
         return mixed.view(self.count, heads, self.width, repeats, size).transpose(1, 2).reshape(queries_NHD.shape)
+
+    def _of_texts(self, found: Tensor) -> Tensor:
+        """What was found for each tile, [B, ...], as each text has them in order, [R, its tiles, ...]."""
+        # Several times as fast as an index of two dimensions.
+        return found.index_select(0, self._table_RB.flatten()).unflatten(0, self._table_RB.shape)
 
     def _beyond(self, first: int, end: int, shared: int, window: int, repeats: int, padded: int) -> Tensor:
         """Which positions of a shared path lie outside the window of each query, [queries, shared]."""

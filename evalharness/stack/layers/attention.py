@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evalharness.stack.layers.linear import SideBySide
 from evalharness.stack.layers.norms import RMSNorm
 from evalharness.stack.layers.positions import Rotation, rotate
 
@@ -61,20 +62,28 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         self.layer = layer
+        self.heads = heads
+        self.kv_heads = kv_heads
         self.head_dim = head_dim
         self.window = window
-        self.query = nn.Linear(width, heads * head_dim, bias=qkv_bias)
-        self.key = nn.Linear(width, kv_heads * head_dim, bias=qkv_bias)
-        self.value = nn.Linear(width, kv_heads * head_dim, bias=qkv_bias)
+        self.qkv = SideBySide(
+            query=nn.Linear(width, heads * head_dim, bias=qkv_bias),
+            key=nn.Linear(width, kv_heads * head_dim, bias=qkv_bias),
+            value=nn.Linear(width, kv_heads * head_dim, bias=qkv_bias),
+        )
         self.output = nn.Linear(heads * head_dim, width, bias=output_bias)
-        self.query_norm = nn.Identity() if qk_norm_epsilon is None else RMSNorm(head_dim, qk_norm_epsilon)
-        self.key_norm = nn.Identity() if qk_norm_epsilon is None else RMSNorm(head_dim, qk_norm_epsilon)
+        self.query_norm = None if qk_norm_epsilon is None else RMSNorm(head_dim, qk_norm_epsilon)
+        self.key_norm = None if qk_norm_epsilon is None else RMSNorm(head_dim, qk_norm_epsilon)
 
     def forward(self, x_TW: Tensor, by: Rotation, context: AttentionContext) -> Tensor:
-        heads = (x_TW.shape[0], -1, self.head_dim)
-        queries_THD = rotate(self.query_norm(self.query(x_TW).view(heads)), by)
-        keys_TGD = rotate(self.key_norm(self.key(x_TW).view(heads)), by)
-        values_TGD = self.value(x_TW).view(heads)
+        turned = self.heads + self.kv_heads  # queries and keys: rotated together, in one go
+        projected_TND = self.qkv(x_TW).view(x_TW.shape[0], -1, self.head_dim)
+        turned_TND, values_TGD = projected_TND[:, :turned], projected_TND[:, turned:]
+        if self.query_norm is not None and self.key_norm is not None:
+            queries_THD, keys_TGD = turned_TND[:, : self.heads], turned_TND[:, self.heads :]
+            turned_TND = torch.cat((self.query_norm(queries_THD), self.key_norm(keys_TGD)), dim=1)
+        turned_TND = rotate(turned_TND, by)
+        queries_THD, keys_TGD = turned_TND[:, : self.heads], turned_TND[:, self.heads :]
         mixed_THD = context.attend(self.layer, queries_THD, keys_TGD, values_TGD, self.window)
         return self.output(mixed_THD.flatten(1))  # type: ignore[no-any-return]
 

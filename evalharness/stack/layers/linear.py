@@ -10,6 +10,21 @@ import torch
 from torch import Tensor, nn
 
 
+class SideBySide(nn.Module):
+    """Linear layers of one input, by name; their outputs one after another in the last axis.
+
+    `pack` makes one layer of them, which needs one product instead of several small ones.
+    """
+
+    def __init__(self, **layers: nn.Linear) -> None:
+        super().__init__()
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([layer(x) for layer in self.children()], dim=-1)
+
+
 class PackedLinear(nn.Module):
     """``x W^T + b`` with W reordered for the processor; for inference only, in the dtype of the weight."""
 
@@ -39,9 +54,12 @@ def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def pack(model: nn.Module) -> None:
-    """Replace every `nn.Linear` below a model, in place; the plain weights go."""
-    for module in model.modules():
-        for name, child in list(module.named_children()):
-            if isinstance(child, nn.Linear):
-                bias = None if child.bias is None else child.bias.detach()
-                setattr(module, name, PackedLinear(child.weight.detach(), bias))
+    """Replace every `nn.Linear` and `SideBySide` below a model, in place; the plain weights go."""
+    for name, child in list(model.named_children()):
+        if isinstance(child, nn.Linear | SideBySide):
+            layers = [layer for layer in child.modules() if isinstance(layer, nn.Linear)]
+            weight = torch.cat([layer.weight.detach() for layer in layers])
+            biases = [layer.bias.detach() for layer in layers if layer.bias is not None]
+            setattr(model, name, PackedLinear(weight, torch.cat(biases) if biases else None))
+        else:
+            pack(child)

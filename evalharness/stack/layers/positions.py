@@ -13,7 +13,7 @@ from torch import Tensor
 from evalharness.stack.config import LinearScaling, Llama3Scaling, RopeScaling
 
 Rotation = tuple[Tensor, Tensor]
-"""Cosines and sines, each of shape [T, 1, D/2] (the 1 is the heads')."""
+"""Cosines, and sines with the sign that the other half of a pair takes, each of shape [T, 1, D] (the 1 is the heads')."""
 
 
 def rotary_frequencies(head_dim: int, theta: float, scaling: RopeScaling | None = None) -> Tensor:
@@ -47,11 +47,12 @@ def llama3_divisors(frequencies: Tensor, scaling: Llama3Scaling) -> Tensor:
 def rotation(positions_T: Tensor, frequencies: Tensor, dtype: torch.dtype) -> Rotation:
     """Cosines and sines of the angles at the positions; computed in fp32, returned in `dtype`."""
     angles = positions_T.float()[:, None, None] * frequencies.to(positions_T.device)
-    return angles.cos().to(dtype), angles.sin().to(dtype)
+    cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)
+    return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
 
 
 def rotate(x_THD: Tensor, by: Rotation) -> Tensor:
     """Turn the pairs ``(x[i], x[i + D/2])`` of every head (the layout of Hugging Face's checkpoints)."""
     cos, sin = by
-    first, second = x_THD.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    halves = x_THD.unflatten(-1, (2, -1))
+    return x_THD * cos + halves.flip(-2).flatten(-2) * sin
