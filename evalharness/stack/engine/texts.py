@@ -165,7 +165,7 @@ class TextsPlan:
     def _of_texts(self, found: Tensor) -> Tensor:
         """What was found for each tile, [B, ...], as each text has them in order, [R, its tiles, ...]."""
         # Several times as fast as an index of two dimensions.
-        return found.index_select(0, self._table_RB.flatten()).unflatten(0, self._table_RB.shape)
+        return found.index_select(0, self._table_RB.flatten()).view(*self._table_RB.shape, *found.shape[1:])
 
     def _beyond(self, first: int, end: int, shared: int, window: int, repeats: int, padded: int) -> Tensor:
         """Which positions of a shared path lie outside the window of each query, [queries, shared]."""

@@ -76,14 +76,13 @@ class Attention(nn.Module):
         self.key_norm = None if qk_norm_epsilon is None else RMSNorm(head_dim, qk_norm_epsilon)
 
     def forward(self, x_TW: Tensor, by: Rotation, context: AttentionContext) -> Tensor:
-        turned = self.heads + self.kv_heads  # queries and keys: rotated together, in one go
-        projected_TND = self.qkv(x_TW).view(x_TW.shape[0], -1, self.head_dim)
-        turned_TND, values_TGD = projected_TND[:, :turned], projected_TND[:, turned:]
+        turned = [self.heads, self.kv_heads]
+        qkv_TND = self.qkv(x_TW).view(x_TW.shape[0], -1, self.head_dim)
+        qk_TND, values_TGD = torch.split(qkv_TND, [sum(turned), self.kv_heads], dim=1)
         if self.query_norm is not None and self.key_norm is not None:
-            queries_THD, keys_TGD = turned_TND[:, : self.heads], turned_TND[:, self.heads :]
-            turned_TND = torch.cat((self.query_norm(queries_THD), self.key_norm(keys_TGD)), dim=1)
-        turned_TND = rotate(turned_TND, by)
-        queries_THD, keys_TGD = turned_TND[:, : self.heads], turned_TND[:, self.heads :]
+            queries_THD, keys_TGD = torch.split(qk_TND, turned, dim=1)
+            qk_TND = torch.cat((self.query_norm(queries_THD), self.key_norm(keys_TGD)), dim=1)
+        queries_THD, keys_TGD = torch.split(rotate(qk_TND, by), turned, dim=1)
         mixed_THD = context.attend(self.layer, queries_THD, keys_TGD, values_TGD, self.window)
         return self.output(mixed_THD.flatten(1))  # type: ignore[no-any-return]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from evalharness.stack.config import LinearScaling, Llama3Scaling, RopeScaling
 
 Rotation = tuple[Tensor, Tensor]
-"""Cosines, and sines with the sign that the other half of a pair takes, each of shape [T, 1, D] (the 1 is the heads')."""
+"""Cosines, and sines with the sign of the other number of a pair, each of shape [T, 1, D] (the 1 is the heads')."""
 
 
 def rotary_frequencies(head_dim: int, theta: float, scaling: RopeScaling | None = None) -> Tensor:
@@ -54,5 +54,5 @@ def rotation(positions_T: Tensor, frequencies: Tensor, dtype: torch.dtype) -> Ro
 def rotate(x_THD: Tensor, by: Rotation) -> Tensor:
     """Turn the pairs ``(x[i], x[i + D/2])`` of every head (the layout of Hugging Face's checkpoints)."""
     cos, sin = by
-    halves = x_THD.unflatten(-1, (2, -1))
-    return x_THD * cos + halves.flip(-2).flatten(-2) * sin
+    others_THD = x_THD.view(*x_THD.shape[:-1], 2, -1).flip(-2).view(x_THD.shape)
+    return x_THD * cos + others_THD * sin
