@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from whole_runs import LOAD
+from whole_runs import LOAD, VLLM_ENVIRONMENT
 
 STREAMS, TOKENS = 64, 128
 RESULT = "seconds of decoding:"
@@ -98,14 +98,7 @@ def main() -> None:
         raise SystemExit(f"the machine is loaded ({load:.1f}): wait until nothing else runs.")
     from evalharness.backends import stack
 
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": str(options.threads),
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_CPU_KVCACHE_SPACE": "2",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    }
+    environment = {**os.environ, **VLLM_ENVIRONMENT, "OMP_NUM_THREADS": str(options.threads)}
     tokenizer = stack.load("smollm2").tokenizer
     asked = json.dumps([list(tokenizer.encode(prompt)) for prompt in prompts()])
     rates: dict[str, list[float]] = {"fast": [], "exact": [], "vllm": []}

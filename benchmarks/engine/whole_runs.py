@@ -42,6 +42,13 @@ WORKS: dict[str, list[str]] = {
 FIXED = 10
 """Rows of hellaswag-10 that are shown and not asked: the first ones."""
 BATCHES = (1, 8, 16, 32)
+VLLM_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_CPU_KVCACHE_SPACE": "2",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+}
+"""What decides how vLLM starts on a processor; `decode_streams.py` ran with it."""
 LOAD = 0.6
 """Load average above which nothing is measured."""
 
@@ -140,8 +147,8 @@ def main() -> None:
         raise SystemExit(f"the machine is loaded ({load:.1f}): wait until nothing else runs.")
     environment = {
         **os.environ,
+        **VLLM_ENVIRONMENT,
         "OMP_NUM_THREADS": str(options.threads),
-        "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
     }
     from evalharness.backends.stack import convert

@@ -66,7 +66,7 @@ class ScoreRecord(Record):
     """Upper end of the 95 % interval."""
     standard_error: float | None = None
     """Standard error of the estimate."""
-    interval: Literal["wilson", "t", "none"] = "none"
+    interval: Literal["wilson", "exact", "t", "clustered t", "normal", "bca", "none"] = "none"
     """How the interval was found."""
     n: int
     """Scored samples."""

@@ -25,7 +25,7 @@ class Estimate:
     high: float | None = None
     n: int
     """Samples with a positive weight."""
-    method: Literal["wilson", "t", "none"] = "none"
+    method: Literal["wilson", "exact", "t", "clustered t", "normal", "bca", "none"] = "none"
     """How `low` and `high` were found; ``none`` where there are too few samples for an interval."""
 
 
@@ -61,7 +61,7 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
     """
     if n < 1 or not 0 <= successes <= n:
         raise UsageError(f"a proportion needs 0 <= successes <= n and n >= 1, not {successes} of {n}.")
-    _check_confidence(confidence)
+    check_confidence(confidence)
     p = successes / n
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     center = p + z * z / (2 * n)
@@ -77,6 +77,23 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
     )
 
 
+def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
+    """The exact interval of a proportion (Clopper and Pearson 1934, Biometrika 26): never too narrow, often too wide.
+
+    Its bounds are the proportions at which a binomial tail as far out as `successes` has (1 - confidence) / 2.
+
+    Raises:
+        UsageError: as `wilson` does.
+    """
+    from scipy.special import betaincinv
+
+    found = wilson(successes, n, confidence)
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
+    high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
+    return replace(found, low=low, high=high, method="exact")
+
+
 def mean_t(values: Sequence[float], weights: Sequence[float] | None = None, confidence: float = 0.95) -> Estimate:
     """Weighted mean ``R = Σ w x / Σ w`` with Student's t interval of n - 1 degrees of freedom.
 
@@ -88,7 +105,7 @@ def mean_t(values: Sequence[float], weights: Sequence[float] | None = None, conf
         UsageError: as many weights as values are not given, a weight is negative or not finite, or the
             confidence lies outside (0, 1).
     """
-    _check_confidence(confidence)
+    check_confidence(confidence)
     pairs = _weighted(values, weights)
     n = len(pairs)
     if n == 0:
@@ -101,7 +118,7 @@ def mean_t(values: Sequence[float], weights: Sequence[float] | None = None, conf
         return Estimate(value=mean, n=1)
     squares = math.fsum((w / total * (x - mean)) ** 2 for x, w in pairs)
     error = math.sqrt(n / (n - 1) * squares)
-    margin = _t_quantile(n - 1, confidence) * error
+    margin = t_quantile(n - 1, confidence) * error
     return Estimate(value=mean, standard_error=error, low=mean - margin, high=mean + margin, n=n, method="t")
 
 
@@ -146,7 +163,8 @@ def _mean_of_non_finite(values: list[float]) -> float:
     return extremes.pop() if len(extremes) == 1 and not any(math.isnan(value) for value in values) else math.nan
 
 
-def _t_quantile(degrees: int, confidence: float) -> float:
+def t_quantile(degrees: int, confidence: float) -> float:
+    """What Student's t of so many degrees of freedom exceeds with (1 - confidence) / 2."""
     from scipy.special import stdtrit  # a third of the import time of scipy.stats
 
     return float(stdtrit(degrees, (1 + confidence) / 2))
@@ -159,6 +177,7 @@ def _exp(exponent: float) -> float:
         return math.inf
 
 
-def _check_confidence(confidence: float) -> None:
+def check_confidence(confidence: float) -> None:
+    """Raises UsageError where a confidence lies outside (0, 1)."""
     if not 0 < confidence < 1:
         raise UsageError(f"a confidence must lie between 0 and 1, as 0.95 does, not {confidence}.")

@@ -63,6 +63,10 @@ def score_rows(
         logits_CV = model.logits(hidden_RW[begin : begin + at_once])
         here = ((rows_P >= begin) & (rows_P < begin + at_once)).nonzero()[:, 0]
         chunk_rows, chunk_targets = rows_P[here] - begin, targets_P[here]
-        scores_P[here] = logits_CV[chunk_rows, chunk_targets] - logits_CV.logsumexp(-1)[chunk_rows]
-        greedy_P[here] = logits_CV.argmax(-1)[chunk_rows] == chunk_targets
+        likeliest_C = logits_CV.argmax(-1)
+        greedy_P[here] = likeliest_C[chunk_rows] == chunk_targets
+        best_C1 = logits_CV.gather(1, likeliest_C[:, None])
+        scores_P[here] = logits_CV[chunk_rows, chunk_targets] - best_C1[chunk_rows, 0]
+        # In place: what `logsumexp` makes beside the logits no longer fits the processor's cache.
+        scores_P[here] -= logits_CV.sub_(best_C1).exp_().sum(-1).log()[chunk_rows]
     return scores_P.tolist(), greedy_P.tolist()
