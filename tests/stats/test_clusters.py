@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_refused():
 
 @pytest.mark.parametrize("icc", [0.5])
 def test_intervals_hold_where_plain_ones_fail(icc):
-    """Coverage at 95 % over 4,000 draws of 60 clusters of 5, the figures of docs/statistics.md."""
+    """Coverage at 95 % over 4,000 draws of 60 clusters of 5."""
     random = np.random.default_rng(7)
     held = {"clustered": 0, "plain": 0}
     clusters = np.repeat(np.arange(60), 5).tolist()

@@ -38,7 +38,7 @@ def test_clopper_pearson_is_scipys(case: tuple[int, int]) -> None:
 
 
 def test_wilson_covers_what_it_promises() -> None:
-    """The exact binomial coverage at n = 100, averaged over p: between 94 and 96 %; docs/statistics.md."""
+    """The exact binomial coverage at n = 100, averaged over p: between 94 and 96 %."""
     bounds = [wilson(k, 100) for k in range(101)]
     shares = np.linspace(0.005, 0.995, 199)
     covered = [

@@ -34,7 +34,7 @@ def test_equal_runs_differ_by_nothing_for_sure():
 
 
 def test_pairs_see_what_unpaired_tests_do_not():
-    """Two systems whose scores correlate at .9; the figures of docs/statistics.md."""
+    """Two systems whose scores correlate at .9."""
     random = np.random.default_rng(3)
     shared = random.normal(size=400)
     old = math.sqrt(0.9) * shared + math.sqrt(0.1) * random.normal(size=400)
