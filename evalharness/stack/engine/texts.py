@@ -164,7 +164,7 @@ class TextsPlan:
 
     def _of_texts(self, found: Tensor) -> Tensor:
         """What was found for each tile, [B, ...], as each text has them in order, [R, its tiles, ...]."""
-        # Several times as fast as an index of two dimensions.
+        # Twice as fast as an index of two dimensions (24 and 52 µs for 64 texts of three tiles).
         return found.index_select(0, self._table_RB.flatten()).view(*self._table_RB.shape, *found.shape[1:])
 
     def _beyond(self, first: int, end: int, shared: int, window: int, repeats: int, padded: int) -> Tensor:
