@@ -18,7 +18,5 @@ class RMSNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.dtype == torch.float32:
-            return nn.functional.rms_norm(x, x.shape[-1:], self.weight, self.epsilon)
         normed = nn.functional.rms_norm(x.float(), x.shape[-1:], eps=self.epsilon)
         return normed.to(x.dtype) * self.weight
