@@ -46,6 +46,12 @@ class FailedSamplesError(EvalHarnessError):
     exit_code = 4
 
 
+class NotComparableError(EvalHarnessError):
+    """Two runs measured different things: another task version, prompt, demonstrations or content, or no sample."""
+
+    exit_code = 3
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A clause that names the closest known spelling: ``"did you mean 'gsm8k'?"``, else what is known.
 

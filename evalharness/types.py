@@ -33,6 +33,8 @@ class Sample:
     """sha256 of the canonical JSON of the columns that the task uses."""
     subset: str | None = None
     """The configuration it comes from where a task has several: ``astronomy`` of MMLU."""
+    cluster: str | None = None
+    """What samples of one source share (a passage, a scene); None where every sample stands alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,7 +123,9 @@ def peer(requests: Path, folder: Path, batch: int, python: str | None, environme
     kind = "hf" if python is None else "vllm"
     command = [python or sys.executable, str(script), str(requests), str(folder / "checkpoint"), str(batch), kind]
     seconds, memory, said = timed(command, environment)
-    return {"seconds": seconds, "megabytes": memory, **json.loads(said.splitlines()[-1])}
+    # vLLM says goodbye on standard output, after the answers.
+    answers = [line for line in said.splitlines() if line.startswith('{"inside":')][-1]
+    return {"seconds": seconds, "megabytes": memory, **json.loads(answers)}
 
 
 def compared(requests: list[dict[str, Any]], answers: list[Any]) -> dict[str, Any]:

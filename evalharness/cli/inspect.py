@@ -92,7 +92,7 @@ def _show(run: Run, samples: Any, limit: int, offset: int, full: bool) -> None:
 
     from rich.console import Console
 
-    from evalharness.cli.report import protocol_of, shown
+    from evalharness.cli.printing import protocol_of, shown
     from evalharness.cli.sample_view import view
 
     console = Console(highlight=False, soft_wrap=True)

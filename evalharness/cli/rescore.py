@@ -25,8 +25,8 @@ def rescore(
     import json
     from dataclasses import asdict
 
-    from evalharness.cli.report import as_json as json_of
-    from evalharness.cli.report import block
+    from evalharness.cli.printing import as_json as json_of
+    from evalharness.cli.printing import block
     from evalharness.records.folder import read_run
     from evalharness.run.rescore import rescore as score_again
 

@@ -93,7 +93,7 @@ def run(
         if value is not None
         and key not in ("settings", "config", "from_run", "explain_engine", "dry_run", "as_json", "quiet")
     }
-    from evalharness.cli.report import Reporter
+    from evalharness.cli.printing import Reporter
     from evalharness.cli.request import request
     from evalharness.run import runner
     from evalharness.run.progress import choose

@@ -19,8 +19,9 @@ def runs(
 ) -> None:
     import json
 
-    from evalharness.cli.report import columns, protocol_of, shown
+    from evalharness.cli.printing import protocol_of, shown
     from evalharness.records.folder import find_runs
+    from evalharness.text_table import columns
 
     rows = []
     for run in find_runs(folder):

@@ -36,6 +36,8 @@ class DataOptions(Options):
     """Configurations that together are the task, by group: ``{stem: [astronomy, ...]}``."""
     id: Name | None = None
     """Column that names a row; without it a row is named by its position in the original split."""
+    cluster: Name | None = None
+    """Column that samples of one source share (a passage with several questions): intervals count it once."""
     rows: dict[str, PositiveInt] = Field(default_factory=dict)
     """Rows that each original split has: the N of "n of N" where a source itself does not know."""
     file: Name | None = None

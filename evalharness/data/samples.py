@@ -12,23 +12,30 @@ from evalharness.types import Sample
 
 
 def samples(
-    split: Split, columns: Collection[str], *, subset: str | None = None, id_column: str | None = None
+    split: Split,
+    columns: Collection[str],
+    *,
+    subset: str | None = None,
+    id_column: str | None = None,
+    cluster_column: str | None = None,
 ) -> Iterator[Sample]:
     """Samples of a split, in its order.
 
     The id is the value of `id_column`, or the position in the original split; with a `subset`, ``subset/id``.
     The content hash is sha256(canonical JSON of the row's `columns`), so a column that the task does not read
-    changes nothing.
+    changes nothing. Samples whose `cluster_column` holds the same are one cluster, named by a hash of it.
 
     Raises:
         DataError: a column is missing (at the call); an id is missing or repeated, or a value cannot be
             hashed (when its sample is reached).
     """
-    require_columns(split, {*columns, id_column} if id_column else columns)
-    return _samples(split, sorted(columns), subset, id_column)
+    require_columns(split, {*columns, *(name for name in (id_column, cluster_column) if name)})
+    return _samples(split, sorted(columns), subset, id_column, cluster_column)
 
 
-def _samples(split: Split, columns: list[str], subset: str | None, id_column: str | None) -> Iterator[Sample]:
+def _samples(
+    split: Split, columns: list[str], subset: str | None, id_column: str | None, cluster_column: str | None
+) -> Iterator[Sample]:
     where = split.source.location
     seen: dict[str, int] = {}
     for index, row in zip(split.indices, split.rows, strict=True):
@@ -40,7 +47,12 @@ def _samples(split: Split, columns: list[str], subset: str | None, id_column: st
                 "ids must differ, so name another column under data.id or leave it out."
             )
         yield Sample(
-            id=name, index=index, row=row, content_hash=_content_hash(row, columns, where, index), subset=subset
+            id=name,
+            index=index,
+            row=row,
+            content_hash=_content_hash(row, columns, where, index),
+            subset=subset,
+            cluster=None if cluster_column is None else _content_hash(row, [cluster_column], where, index)[:16],
         )
 
 

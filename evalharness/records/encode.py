@@ -65,6 +65,8 @@ def sample_line(
     if sample.subset is not None:
         line["subset"] = sample.subset
     line["content_hash"] = sample.content_hash
+    if sample.cluster is not None:
+        line["cluster"] = sample.cluster
     line.update(_reference(reference))
     line["completions"] = [
         completion.text for attempt in attempts for call in attempt.calls for completion in call.completions

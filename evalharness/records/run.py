@@ -71,6 +71,8 @@ class ScoreRecord(Record):
     n: int
     """Scored samples."""
     higher_is_better: bool = True
+    aggregate: Literal["mean", "geometric_mean"] = "mean"
+    """How the samples' values became one, weighted by the scores' weights."""
 
 
 class EngineLayer(Record):

@@ -110,6 +110,8 @@ class SampleRecord(Record):
     subset: str | None = None
     content_hash: str
     """sha256 of the canonical JSON of the columns that the task uses."""
+    cluster: str | None = None
+    """What samples of one source share; absent where every sample stands alone."""
     target: str | int | list[str] | list[int] | None
     """The right text or the position of the right choice; a list where any of several is right."""
     choices: list[str] | None = None

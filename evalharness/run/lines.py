@@ -55,7 +55,12 @@ def rescored_line(old: Mapping[str, Any], task: Task) -> dict[str, Any]:
     if old.get("error"):
         return dict(old)
     sample = Sample(
-        id=old["id"], index=old["index"], row={}, content_hash=old["content_hash"], subset=old.get("subset")
+        id=old["id"],
+        index=old["index"],
+        row={},
+        content_hash=old["content_hash"],
+        subset=old.get("subset"),
+        cluster=old.get("cluster"),
     )
     new = scored_line(old["task"], task, sample, reference_of(old), attempts_of(old))
     for ours, theirs in zip(new["repeats"], old["repeats"], strict=True):

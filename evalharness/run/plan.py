@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evalharness.data.options import DataOptions
 from evalharness.data.samples import samples
 from evalharness.data.select import drawn, first
-from evalharness.data.sources import Source, SourceSettings, Split, load_split
+from evalharness.data.sources import Source, SourceSettings, load_split
 from evalharness.errors import UsageError
 from evalharness.hashing import canonical_json, sha256_text
 from evalharness.prompting.demonstrations.select import Select, demonstration_hash, selector
@@ -112,7 +111,14 @@ def _cell(task: Task, options: RunOptions) -> Cell:
         split = load_split(
             definition.data, definition.data.split, subset=subset, settings=settings, base_dir=task.path.parent
         )
-        every += samples(split, task.columns, subset=subset, id_column=_id_column(definition.data, split))
+        own = split.source.kind != "demo"  # a bundled sample has the columns that are asked, and no others
+        every += samples(
+            split,
+            task.columns,
+            subset=subset,
+            id_column=definition.data.id if own else None,
+            cluster_column=definition.data.cluster if own else None,
+        )
         sources.append(split.source)
         total = None if total is None or split.total is None else total + split.total
         pool = load_pool(task, subset, settings)
@@ -142,10 +148,6 @@ def _cell(task: Task, options: RunOptions) -> Cell:
         options=options,
         demo=demo,
     )
-
-
-def _id_column(data: DataOptions, split: Split) -> str | None:
-    return data.id if data.id and split.source.kind != "demo" else None
 
 
 NOT_DECISIVE = ("threads", "file")

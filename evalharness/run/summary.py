@@ -17,16 +17,17 @@ DEMO_NOTE = "a bundled sample, not the benchmark: it compares with nothing"
 
 
 class _Column:
-    """Values and weights of one metric."""
+    """Values and weights of one metric, and which samples go together."""
 
-    __slots__ = ("values", "weights")
+    __slots__ = ("clusters", "values", "weights")
 
     def __init__(self) -> None:
         self.values: list[float] = []
         self.weights: list[float] = []
+        self.clusters: list[str] = []
 
     def record(self, metric: Metric) -> ScoreRecord:
-        found = estimate(self.values, self.weights, metric.aggregate)
+        found = estimate(self.values, self.weights, metric.aggregate, clusters=self.clusters)
         return ScoreRecord(
             value=found.value if self.values else None,
             low=found.low,
@@ -35,6 +36,7 @@ class _Column:
             interval=found.method,
             n=len(self.values),
             higher_is_better=metric.higher_is_better,
+            aggregate=metric.aggregate,
         )
 
 
@@ -71,6 +73,7 @@ def summarise(
             for table in tables:
                 table[label].values.append(value)
                 table[label].weights.append(weight)
+                table[label].clusters.append(line.get("cluster") or line["id"])
     return ResultsRecord(
         run=run,
         scores=_records(task, whole),

@@ -6,7 +6,7 @@ Sums are exactly rounded (`math.fsum`), so that the order of the samples never c
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Literal
@@ -34,17 +34,23 @@ def estimate(
     weights: Sequence[float] | None = None,
     aggregate: Literal["mean", "geometric_mean"] = "mean",
     confidence: float = 0.95,
+    clusters: Sequence[Hashable] | None = None,
 ) -> Estimate:
     """The aggregate of the values with the interval that suits them.
 
-    Unweighted zeros and ones get Wilson's interval, everything else Student's t.
+    Unweighted values of which some share a cluster get `clustered_mean`, other unweighted zeros and ones Wilson's
+    interval, everything else Student's t.
 
     Raises:
-        UsageError: as `mean_t` and `geometric_mean_t` do.
+        UsageError: as `mean_t`, `geometric_mean_t` and `clustered_mean` do.
     """
     if aggregate == "geometric_mean":
         return geometric_mean_t(values, weights, confidence)
     unweighted = weights is None or all(weight == 1 for weight in weights)
+    if unweighted and clusters is not None and len(set(clusters)) < len(clusters):
+        from evalharness.stats.clusters import clustered_mean
+
+        return clustered_mean(values, clusters, confidence)
     if values and unweighted and all(value in (0, 1) for value in values):
         return wilson(sum(value == 1 for value in values), len(values), confidence)
     return mean_t(values, weights, confidence)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from evalharness.errors import UsageError
 from evalharness.stats.clusters import clustered_mean
@@ -28,7 +29,7 @@ class PairedDifference:
     correlation: float
     """Between the two systems' scores; not a number where one does not vary."""
 
-    def bound(self, alpha: float, side: str) -> float | None:
+    def bound(self, alpha: float, side: Literal["upper", "lower"]) -> float | None:
         """The one-sided confidence bound, ``upper`` or ``lower``, of level 1 - alpha."""
         from scipy.special import stdtrit
 
@@ -79,26 +80,3 @@ def correlation(first: Sequence[float], second: Sequence[float]) -> float:
     xs, ys = [x - means[0] for x in first], [y - means[1] for y in second]
     norms = math.fsum(x * x for x in xs) * math.fsum(y * y for y in ys)
     return math.fsum(x * y for x, y in zip(xs, ys, strict=True)) / math.sqrt(norms) if norms > 0 else math.nan
-
-
-def mcnemar(fixed: int, broken: int, mid_p: bool = False) -> float:
-    """Two-sided p of McNemar's test: of the samples that one side alone got right, is either side's share off a half?
-
-    Exact: twice the smaller binomial(fixed + broken, 1/2) tail, at most 1. Mid-p counts half of the observed outcome
-    only, which is less conservative and still holds its level (Fagerland et al. 2013, BMC Med. Res. Methodol. 13:91).
-
-    Raises:
-        UsageError: a negative count.
-    """
-    from scipy.special import bdtr
-
-    if fixed < 0 or broken < 0:
-        raise UsageError(f"counts of flips must not be negative, not {fixed} and {broken}.")
-    n, low = fixed + broken, min(fixed, broken)
-    if n == 0:
-        return 1.0
-    tail = float(bdtr(low, n, 0.5))
-    if mid_p:
-        exactly = tail - (float(bdtr(low - 1, n, 0.5)) if low else 0.0)
-        return min(1.0, 2 * tail - exactly) if fixed != broken else 1.0
-    return min(1.0, 2 * tail)

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +29,96 @@ CELLS_AT_ONCE = 1 << 22
 """Numbers of a block of resamples: 32 MiB."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resamples:
+    """A metric, and what it was over resamples of the units."""
+
+    value: float
+    drawn_B: Floats
+    left_out_N: Floats
+    """The metric without each unit."""
+
+    @property
+    def standard_error(self) -> float:
+        return float(np.std(self.drawn_B, ddof=1))
+
+    def bound(self, alpha: float, side: Literal["upper", "lower"]) -> float:
+        """The one-sided bound of level 1 - alpha, bias-corrected and accelerated (BCa; Efron 1987, JASA 82).
+
+        The quantile ``Φ(z0 + (z0 + z) / (1 - a (z0 + z)))`` of the resampled values: z0 from the share of them below
+        the observed value, the acceleration a from leaving out one unit at a time.
+        """
+        from scipy.special import ndtr, ndtri
+
+        level = alpha if side == "lower" else 1 - alpha
+        center = ndtri((np.mean(self.drawn_B < self.value) + np.mean(self.drawn_B <= self.value)) / 2)
+        deviations = self.left_out_N.mean() - self.left_out_N
+        scale = float((deviations**2).sum()) ** 1.5
+        acceleration = float((deviations**3).sum()) / (6 * scale) if scale > 0 else 0.0
+        with np.errstate(invalid="ignore"):
+            shifted = center + ndtri(level)
+            corrected = ndtr(center + shifted / (1 - acceleration * shifted))
+        # Where every resample lies on one side, the plain quantile is what is left.
+        return float(np.quantile(self.drawn_B, corrected if np.isfinite(corrected) else level))
+
+
+def resamples(
+    parts_NK: Floats,
+    metric: OfSums,
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+) -> Resamples | None:
+    """Draw the units with replacement `rounds` times; None where fewer than two units, or no finite value, leave none.
+
+    Raises:
+        UsageError: no sample, or not as many clusters as samples.
+    """
+    units_NK = _units(parts_NK, clusters)
+    value = float(metric(units_NK.sum(0)))
+    if len(units_NK) < 2 or not math.isfinite(value):
+        return None
+    drawn_B = np.concatenate([metric(counts_BN @ units_NK) for counts_BN in _resamples(len(units_NK), rounds, seed)])
+    return Resamples(value=value, drawn_B=drawn_B, left_out_N=metric(units_NK.sum(0) - units_NK))
+
+
+@dataclass(frozen=True, slots=True)
+class Jackknife:
+    """A metric whose error was found by leaving out one unit at a time; normal."""
+
+    value: float
+    standard_error: float
+
+    def bound(self, alpha: float, side: Literal["upper", "lower"]) -> float:
+        """The one-sided bound of level 1 - alpha."""
+        margin = NormalDist().inv_cdf(1 - alpha) * self.standard_error
+        return self.value + (margin if side == "upper" else -margin)
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided, that the metric is 0."""
+        if self.standard_error == 0:
+            return float(self.value == 0)
+        return 2 * NormalDist().cdf(-abs(self.value) / self.standard_error)
+
+
+def jackknife(parts_NK: Floats, metric: OfSums, *, clusters: Sequence[Hashable] | None = None) -> Jackknife:
+    """``SE² = (N - 1) / N Σ (θ_(i) - mean)²`` with θ_(i) the metric without unit i (Tukey 1958; Efron 1982).
+
+    For smooth functions of sums over many units it is what a bootstrap comes to, without its resamples.
+
+    Raises:
+        UsageError: fewer than two units, or not as many clusters as samples.
+    """
+    units_NK = _units(parts_NK, clusters)
+    if len(units_NK) < 2:
+        raise UsageError("leaving out one needs two units or more.")
+    left_out_N = metric(units_NK.sum(0) - units_NK)
+    spread = float(((left_out_N - left_out_N.mean()) ** 2).sum())
+    return Jackknife(float(metric(units_NK.sum(0))), math.sqrt((len(units_NK) - 1) / len(units_NK) * spread))
+
+
 def bootstrap(
     parts_NK: Floats,
     metric: OfSums,
@@ -35,24 +128,23 @@ def bootstrap(
     rounds: int = ROUNDS,
     seed: int = 0,
 ) -> Estimate:
-    """The metric with its bias-corrected and accelerated interval (BCa; Efron 1987, JASA 82).
-
-    The bounds are the quantiles ``Φ(z0 + (z0 + z) / (1 - a (z0 + z)))`` of the resampled values: z0 from the share of
-    them below the observed value, the acceleration a from leaving out one unit at a time.
+    """The metric with its two-sided BCa interval (`Resamples.bound`).
 
     Raises:
         UsageError: no sample, not as many clusters as samples, or a confidence outside (0, 1).
     """
     check_confidence(confidence)
-    units_NK = _units(parts_NK, clusters)
-    value = float(metric(units_NK.sum(0)))
-    if len(units_NK) < 2 or not math.isfinite(value):
-        return Estimate(value=value, n=len(parts_NK))
-    drawn_B = np.concatenate([metric(counts_BN @ units_NK) for counts_BN in _resamples(len(units_NK), rounds, seed)])
-    left_out_N = metric(units_NK.sum(0) - units_NK)
-    low, high = _bca(drawn_B, value, left_out_N, confidence)
+    found = resamples(parts_NK, metric, clusters=clusters, rounds=rounds, seed=seed)
+    if found is None:
+        return Estimate(value=float(metric(np.asarray(parts_NK, dtype=np.float64).sum(0))), n=len(parts_NK))
+    tail = (1 - confidence) / 2
     return Estimate(
-        value=value, standard_error=float(np.std(drawn_B, ddof=1)), low=low, high=high, n=len(parts_NK), method="bca"
+        value=found.value,
+        standard_error=found.standard_error,
+        low=found.bound(tail, "lower"),
+        high=found.bound(tail, "upper"),
+        n=len(parts_NK),
+        method="bca",
     )
 
 
@@ -71,13 +163,22 @@ def paired_bootstrap(
     Raises:
         UsageError: the two have different shapes, or as `bootstrap` does.
     """
-    both = _side_by_side(candidate_NK, baseline_NK)
+    both, difference = paired_parts(candidate_NK, baseline_NK, metric)
+    return bootstrap(both, difference, clusters=clusters, confidence=confidence, rounds=rounds, seed=seed)
+
+
+def paired_parts(candidate_NK: Floats, baseline_NK: Floats, metric: OfSums) -> tuple[Floats, OfSums]:
+    """Both systems' parts side by side, [N, 2K], and the metric's difference as a function of their sums.
+
+    Raises:
+        UsageError: the two have different shapes.
+    """
     width = candidate_NK.shape[1]
 
     def difference(sums: Floats) -> Floats:
-        return metric(sums[..., :width]) - metric(sums[..., width:])
+        return np.asarray(metric(sums[..., :width]) - metric(sums[..., width:]))
 
-    return bootstrap(both, difference, clusters=clusters, confidence=confidence, rounds=rounds, seed=seed)
+    return _side_by_side(candidate_NK, baseline_NK), difference
 
 
 def approximate_randomisation(
@@ -158,21 +259,3 @@ def _random_swaps(units: int, rounds: int, seed: int) -> Iterator[Floats]:
 def _all_swaps(units: int) -> Iterator[Floats]:
     numbers = np.arange(1 << units)[:, None]
     yield (numbers >> np.arange(units) & 1).astype(np.float64)
-
-
-def _bca(drawn_B: Floats, value: float, left_out_N: Floats, confidence: float) -> tuple[float, float]:
-    from scipy.special import ndtr, ndtri
-
-    below = (np.mean(drawn_B < value) + np.mean(drawn_B <= value)) / 2
-    center = ndtri(below)
-    deviations = left_out_N.mean() - left_out_N
-    scale = float((deviations**2).sum()) ** 1.5
-    acceleration = float((deviations**3).sum()) / (6 * scale) if scale > 0 else 0.0
-    tail = (1 - confidence) / 2
-    shifted = center + ndtri(np.array([tail, 1 - tail]))
-    with np.errstate(invalid="ignore"):
-        levels = ndtr(center + shifted / (1 - acceleration * shifted))
-    if not np.isfinite(levels).all():  # every resample lies on one side: the plain quantiles are what is left
-        levels = np.array([tail, 1 - tail])
-    low, high = np.quantile(drawn_B, levels)
-    return float(low), float(high)

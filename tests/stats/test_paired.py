@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evalharness.errors import UsageError
-from evalharness.stats.paired import correlation, mcnemar, paired_difference
+from evalharness.stats.flips import mcnemar
+from evalharness.stats.paired import correlation, paired_difference
 
 PAIRS = st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3)), min_size=3, max_size=40)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evalharness.cli.report import protocol_of
+from evalharness.cli.printing import protocol_of
 from evalharness.records.folder import read_run
 
 FIXTURE = Path(__file__).parents[1] / "records" / "fixtures" / "run_format_1"

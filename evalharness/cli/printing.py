@@ -13,6 +13,7 @@ from evalharness.cli.engine_tree import picture
 from evalharness.records.folder import Run
 from evalharness.records.run import ResultsRecord, RunRecord, ScoreRecord
 from evalharness.run.options import DEFAULT_MODEL, RunOptions
+from evalharness.text_table import columns
 
 if TYPE_CHECKING:
     from evalharness.run.dry_run import Estimate
@@ -149,7 +150,7 @@ def shown(score: ScoreRecord) -> str:
         return "no sample scored"
     if score.low is None or score.high is None:
         return f"{score.value:.4g} (too few samples for an interval)"
-    interval = {"wilson": "Wilson", "t": "t"}[score.interval]
+    interval = "Wilson" if score.interval == "wilson" else score.interval
     return f"{score.value:.4g} [{score.low:.4g}, {score.high:.4g}] (95 % {interval})"
 
 
@@ -186,9 +187,3 @@ def as_json(run: Run, results: ResultsRecord) -> dict[str, Any]:
         "hashes": record.hashes,
         **results.model_dump(mode="json", exclude={"format", "run"}),
     }
-
-
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of texts as aligned lines, nothing cut off: they are read by people and by `grep`."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,135 @@
+"""`compare`: for every task, each run beside the first one, with what the samples can and cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from evalharness.comparison.difference import Difference, difference
+from evalharness.comparison.pairing import Paired, paired
+from evalharness.errors import NotComparableError, UsageError, nearest
+from evalharness.records.scores import Scores
+from evalharness.stats.multiplicity import benjamini_hochberg, holm
+from evalharness.stats.power import minimum_detectable_difference
+
+Correction = Literal["holm", "bh", "none"]
+CORRECTIONS: dict[Correction, Callable[[Sequence[float]], list[float]]] = {
+    "holm": holm,
+    "bh": benjamini_hochberg,
+    "none": list,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One candidate beside the baseline, in one metric of one task."""
+
+    task: str
+    ability: str
+    pair: Paired
+    difference: Difference
+    p_adjusted: float | None
+    """p over all comparisons of the table."""
+    detectable: float | None
+    """The difference that this many samples find with the wanted power; None without an error to judge by."""
+    subjects: dict[str, Difference] = field(default_factory=dict)
+    """By subset, where the task has several."""
+    groups: dict[str, Difference] = field(default_factory=dict)
+    """By group of subsets."""
+    alpha: float = 0.05
+
+    @property
+    def verdict(self) -> Literal["better", "worse", "no difference", "equal"]:
+        """``equal`` where not one sample's score differs."""
+        found = self.difference
+        if not found.better and not found.worse:
+            return "equal"
+        if self.p_adjusted is None or self.p_adjusted >= self.alpha:
+            return "no difference"
+        return "better" if found.gain > 0 else "worse"
+
+
+def compare(
+    runs: Sequence[Scores],
+    *,
+    metric: str | None = None,
+    force: bool = False,
+    correction: Correction = "holm",
+    alpha: float = 0.05,
+    power: float = 0.8,
+) -> list[Comparison]:
+    """Compare every run with the first one of its task.
+
+    Raises:
+        NotComparableError: no task has two runs, or two runs measured different things (unless `force`).
+        UsageError: a run lacks the metric.
+    """
+    by_task: dict[str, list[Scores]] = {}
+    for scores in runs:
+        by_task.setdefault(scores.task, []).append(scores)
+    found = [
+        _compared(baseline, candidate, metric, force, alpha, power)
+        for baseline, *candidates in by_task.values()
+        for candidate in candidates
+    ]
+    if not found:
+        tasks = ", ".join(by_task) or "none"
+        raise NotComparableError(f"no task has two runs here, so there is nothing to compare; the tasks are: {tasks}.")
+    known = [comparison for comparison in found if comparison.difference.p_value is not None]
+    adjusted = CORRECTIONS[correction]([comparison.difference.p_value or 0.0 for comparison in known])
+    p_values = {id(comparison): p_value for comparison, p_value in zip(known, adjusted, strict=True)}
+    return [replace(comparison, p_adjusted=p_values.get(id(comparison))) for comparison in found]
+
+
+def _compared(
+    baseline: Scores, candidate: Scores, metric: str | None, force: bool, alpha: float, power: float
+) -> Comparison:
+    pair = paired(baseline, candidate, force=force)
+    name = metric_of(pair, metric)
+    facts = baseline.metrics[name]
+    found = difference(pair.samples, name, facts)
+    if found is None:
+        raise NotComparableError(
+            f"{baseline.place} and {candidate.place}: no shared sample has a number for {name} on both sides."
+        )
+    error = found.standard_error
+    return Comparison(
+        task=baseline.task,
+        ability=baseline.ability,
+        pair=pair,
+        difference=found,
+        p_adjusted=None,
+        detectable=minimum_detectable_difference(error, alpha, power) if error else None,
+        subjects=_parts(pair, name, lambda subset: subset),
+        groups=_parts(pair, name, lambda subset: baseline.subsets.get(subset, "")),
+        alpha=alpha,
+    )
+
+
+def metric_of(pair: Paired, metric: str | None) -> str:
+    """The wanted metric, or the baseline's first.
+
+    Raises:
+        UsageError: a side does not have it.
+    """
+    name = metric or pair.baseline.headline
+    for scores in (pair.baseline, pair.candidate):
+        if name not in scores.metrics:
+            raise UsageError(f"{scores.place}: no metric '{name}'; {nearest(name, scores.metrics)}")
+    return name
+
+
+def _parts(pair: Paired, metric: str, part_of: Callable[[str], str]) -> dict[str, Difference]:
+    """The difference within each part of the samples, where there are several parts."""
+    members: dict[str, list[int]] = {}
+    for place, (old, _) in enumerate(pair.samples):
+        if old.subset is not None and (part := part_of(old.subset)):
+            members.setdefault(part, []).append(place)
+    if len(members) < 2:
+        return {}
+    parts = {
+        part: difference([pair.samples[place] for place in places], metric, pair.baseline.metrics[metric])
+        for part, places in sorted(members.items())
+    }
+    return {part: found for part, found in parts.items() if found is not None}

@@ -1,0 +1,192 @@
+"""What two systems differ by in one metric, by the test that suits its values.
+
+| values | interval | p of no difference |
+|---|---|---|
+| zeros and ones, samples independent | score interval of paired proportions (`stats.flips`) | McNemar, exact, mid-p |
+| any mean, samples in clusters | Student's t over clusters | the same |
+| any other mean | Student's t of the differences | the same |
+| weighted or geometric means (perplexities), up to 2,000 units | paired bootstrap, BCa | approximate randomisation |
+| the same, more units | normal, the error by leaving out one unit at a time | the same |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from evalharness.records.scores import MetricFacts, SampleScores
+from evalharness.stats.flips import Flips, mcnemar
+from evalharness.stats.paired import correlation, paired_difference
+
+Side = Literal["upper", "lower"]
+Bound = Callable[[float, Side], float | None]
+Pairs = Sequence[tuple[SampleScores, SampleScores]]
+
+MOST_RESAMPLED = 2_000
+"""Units above which a corpus metric's error is found by leaving out one at a time: ten thousand resamples would take
+seconds, and the metric is then as good as normal."""
+_HALVINGS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Candidate minus baseline in one metric, over the samples that both scored."""
+
+    metric: str
+    higher_is_better: bool
+    n: int
+    units: int
+    """Independent ones: clusters, where samples share a source."""
+    baseline: float
+    """On these samples."""
+    candidate: float
+    standard_error: float | None
+    """None where there are too few samples for one."""
+    p_value: float | None
+    """Two-sided, of no difference."""
+    test: str
+    correlation: float
+    """Between the sides' scores; not a number where one does not vary."""
+    better: tuple[str, ...]
+    """Samples that the candidate does better on."""
+    worse: tuple[str, ...]
+    unit_interval: bool
+    """Whether every score lies in [0, 1], so that a difference is told in points of a hundred."""
+    bound: Bound
+    """One-sided bound of level 1 - alpha: ``bound(alpha, "upper")``."""
+
+    @property
+    def value(self) -> float:
+        return self.candidate - self.baseline
+
+    @property
+    def gain(self) -> float:
+        """The difference, positive where the candidate is better."""
+        return self.value if self.higher_is_better else -self.value
+
+    def gain_bound(self, alpha: float, side: Side) -> float | None:
+        """One-sided bound of the gain."""
+        if self.higher_is_better:
+            return self.bound(alpha, side)
+        found = self.bound(alpha, "lower" if side == "upper" else "upper")
+        return None if found is None else -found
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float] | None:
+        tail = (1 - confidence) / 2
+        low, high = self.bound(tail, "lower"), self.bound(tail, "upper")
+        return None if low is None or high is None else (low, high)
+
+    def p_worse(self, margin: float) -> float | None:
+        """One-sided p that the gain is not below ``-margin``: the least alpha whose upper bound lies below it."""
+        low, high = 0.0, 1.0
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            bound = self.gain_bound(middle, "upper")
+            if bound is None:
+                return None
+            low, high = (low, middle) if bound < -margin else (middle, high)
+        return high
+
+
+def difference(pairs: Pairs, metric: str, facts: MetricFacts) -> Difference | None:
+    """The difference in one metric; None where no sample has it, finite, on both sides."""
+    used = [
+        (old, new)
+        for old, new in pairs
+        if metric in old.scores
+        and metric in new.scores
+        and math.isfinite(old.scores[metric])
+        and math.isfinite(new.scores[metric])
+    ]
+    if not used:
+        return None
+    olds, news = [old.scores[metric] for old, _ in used], [new.scores[metric] for _, new in used]
+    clusters = [old.cluster or old.id for old, _ in used]
+    clustered = len(set(clusters)) < len(clusters)
+    plain = facts.aggregate == "mean" and not any(metric in old.weights or metric in new.weights for old, new in used)
+    sign = 1 if facts.higher_is_better else -1
+    better = tuple(old.id for (old, _), a, b in zip(used, olds, news, strict=True) if sign * (b - a) > 0)
+    worse = tuple(old.id for (old, _), a, b in zip(used, olds, news, strict=True) if sign * (b - a) < 0)
+    if not plain:
+        found = _corpus(used, metric, facts, clusters if clustered else None)
+    elif not clustered and all(value in (0.0, 1.0) for value in olds + news):
+        rising = sum(b > a for a, b in zip(olds, news, strict=True))
+        found = _flips(olds, news, rising, len(better) + len(worse) - rising)
+    else:
+        found = _mean(olds, news, clusters if clustered else None)
+    return Difference(
+        metric=metric,
+        higher_is_better=facts.higher_is_better,
+        n=len(used),
+        units=len(set(clusters)),
+        baseline=found.baseline,
+        candidate=found.candidate,
+        standard_error=found.standard_error,
+        p_value=found.p_value,
+        test=found.test,
+        correlation=correlation(olds, news),
+        better=better,
+        worse=worse,
+        unit_interval=plain and min(olds + news) >= 0 and max(olds + news) <= 1,
+        bound=found.bound,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    baseline: float
+    candidate: float
+    standard_error: float | None
+    p_value: float | None
+    test: str
+    bound: Bound
+
+
+def _flips(olds: list[float], news: list[float], fixed: int, broken: int) -> _Found:
+    n = len(olds)
+    flips = Flips(fixed, broken, n)
+    error = math.sqrt(max(0.0, (fixed + broken) / n - flips.difference**2) / (n - 1)) if n > 1 else None
+    return _Found(
+        math.fsum(olds) / n, math.fsum(news) / n, error, mcnemar(fixed, broken, mid_p=True),
+        "McNemar, exact, mid-p", flips.bound,
+    )  # fmt: skip
+
+
+def _mean(olds: list[float], news: list[float], clusters: list[str] | None) -> _Found:
+    found, n = paired_difference(news, olds, clusters), len(olds)
+    test = "paired t" if clusters is None else "paired t over clusters"
+    return _Found(
+        math.fsum(olds) / n, math.fsum(news) / n, found.estimate.standard_error, found.p_value, test, found.bound
+    )
+
+
+def _corpus(used: Pairs, metric: str, facts: MetricFacts, clusters: list[str] | None) -> _Found:
+    """A weighted mean, or geometric mean, as a function of sums of (weight x value, weight)."""
+    import numpy as np
+
+    from evalharness.stats.resampling import Floats, approximate_randomisation, jackknife, paired_parts, resamples
+
+    geometric = facts.aggregate == "geometric_mean"
+
+    def parts(side: Literal[0, 1]) -> Floats:
+        rows = [(pair[side].weights.get(metric, 1.0), pair[side].scores[metric]) for pair in used]
+        return np.array([(weight * (math.log(value) if geometric else value), weight) for weight, value in rows])
+
+    def aggregate(sums: Floats) -> Floats:
+        mean = sums[..., 0] / sums[..., 1]
+        return np.asarray(np.exp(mean) if geometric else mean)
+
+    old_NK, new_NK = parts(0), parts(1)
+    baseline, candidate = float(aggregate(old_NK.sum(0))), float(aggregate(new_NK.sum(0)))
+    both_NK, apart = paired_parts(new_NK, old_NK, aggregate)
+    units = len(used) if clusters is None else len(set(clusters))
+    if units > MOST_RESAMPLED:
+        left = jackknife(both_NK, apart, clusters=clusters)
+        return _Found(baseline, candidate, left.standard_error, left.p_value, "leaving out one at a time", left.bound)
+    found = resamples(both_NK, apart, clusters=clusters)
+    if found is None:
+        return _Found(baseline, candidate, None, None, "none", lambda alpha, side: None)
+    p_value = approximate_randomisation(new_NK, old_NK, aggregate, clusters=clusters)
+    return _Found(baseline, candidate, found.standard_error, p_value, "approximate randomisation", found.bound)

@@ -1,0 +1,110 @@
+"""Which samples of two runs are the same, and what says that the runs do not compare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evalharness.errors import NotComparableError
+from evalharness.records.scores import SampleScores, Scores
+
+SHOWN = 12
+"""Digits of a hash that people see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """Two runs and the samples that both of them have."""
+
+    baseline: Scores
+    candidate: Scores
+    samples: tuple[tuple[SampleScores, SampleScores], ...]
+    """(the baseline's, the candidate's), sorted by id."""
+    obstacles: tuple[str, ...] = ()
+    """What would have forbidden the comparison, had it not been forced."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know: samples that only one side has, arithmetic that differs."""
+
+
+def paired(baseline: Scores, candidate: Scores, *, force: bool = False) -> Paired:
+    """Pair two runs by the ids of their samples.
+
+    Raises:
+        NotComparableError: they measured different things (unless `force`), or share no sample.
+    """
+    shared = sorted(baseline.samples.keys() & candidate.samples.keys())
+    if not shared:
+        raise NotComparableError(f"{_both(baseline, candidate)} share no sample: {_empty(baseline, candidate)}.")
+    samples = tuple((baseline.samples[id], candidate.samples[id]) for id in shared)
+    found = obstacles(baseline, candidate, samples)
+    if found and not force:
+        raise NotComparableError(f"{_both(baseline, candidate)} do not compare: {'; '.join(found)}.")
+    return Paired(
+        baseline=baseline,
+        candidate=candidate,
+        samples=samples,
+        obstacles=tuple(found),
+        notes=tuple(_notes(baseline, candidate, len(shared))),
+    )
+
+
+def obstacles(
+    baseline: Scores, candidate: Scores, samples: tuple[tuple[SampleScores, SampleScores], ...] = ()
+) -> list[str]:
+    """What makes two runs measure different things, each a clause that names both sides."""
+    found = []
+    if baseline.task != candidate.task:
+        found.append(f"the tasks are {baseline.task} and {candidate.task}")
+    if baseline.version != candidate.version:
+        found.append(f"the task's versions are {baseline.version} and {candidate.version}")
+    for name in ("protocol", "demonstrations"):
+        old, new = baseline.hashes.get(name, ""), candidate.hashes.get(name, "")
+        if old != new:
+            named = f" ({baseline.protocol} and {candidate.protocol})" if name == "protocol" else ""
+            found.append(f"the hash of the {name}{named} is {_short(old)} here and {_short(new)} there")
+    differ = [old.id for old, new in samples if not _same_content(old.content_hash, new.content_hash)]
+    if differ:
+        found.append(
+            f"{len(differ)} of {len(samples)} shared samples have another content hash, the first '{differ[0]}'"
+        )
+    return found
+
+
+def _same_content(first: str, second: str) -> bool:
+    """A baseline keeps the beginning of a hash only."""
+    return first.startswith(second) or second.startswith(first)
+
+
+def _notes(baseline: Scores, candidate: Scores, shared: int) -> list[str]:
+    notes = []
+    if shared < max(len(baseline.samples), len(candidate.samples)):
+        notes.append(
+            f"{shared} samples are shared, of {len(baseline.samples)} of the baseline and "
+            f"{len(candidate.samples)} of the candidate; the others do not count"
+        )
+    for side, scores in (("baseline", baseline), ("candidate", candidate)):
+        if scores.missing:
+            notes.append(f"the {side} is unfinished: {len(scores.samples)} of {scores.asked} samples")
+        if scores.failed:
+            notes.append(f"{scores.failed} of {len(scores.samples)} samples of the {side} failed")
+    for key in ("numerics", "dtype", "cpu", "torch"):
+        old, new = baseline.model.get(key), candidate.model.get(key)
+        if old != new and old is not None and new is not None:
+            notes.append(f"{key}: {old} and {new}")
+    if baseline.demo:
+        notes.append("a bundled sample, not the benchmark")
+    return notes
+
+
+def _both(baseline: Scores, candidate: Scores) -> str:
+    return f"{baseline.place} and {candidate.place}"
+
+
+def _empty(baseline: Scores, candidate: Scores) -> str:
+    for scores in (baseline, candidate):
+        if not scores.samples:
+            return f"{scores.place} has no sample"
+    return f"their ids differ ('{next(iter(baseline.samples))}' and '{next(iter(candidate.samples))}')"
+
+
+def _short(hash: str) -> str:
+    return hash[:SHOWN] or "missing"
