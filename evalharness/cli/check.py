@@ -186,7 +186,7 @@ def tell(
         for line in formats.text(result):
             typer.echo(line)
     if github:
-        for line in formats.annotations(result, strict=strict, file=file):
+        for line in formats.github_annotations(result, strict=strict, file=file):
             typer.echo(line, err=as_json)
         _github(result, strict=strict)
 

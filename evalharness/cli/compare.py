@@ -37,7 +37,7 @@ def compare(
         raise UsageError(f"--correction {correction}: {nearest(correction, CORRECTIONS)}")
     if not 0 < alpha < 1:
         raise UsageError(f"--alpha {alpha}: a level lies between 0 and 1, as 0.05 does.")
-    found = compare_runs(load_all(runs), metric=metric, force=force, correction=correction, alpha=alpha)  # type: ignore[arg-type]
+    found = compare_runs(load_all(runs), metric=metric, force=force, correction=correction, alpha=alpha)
     if as_json:
         typer.echo(json.dumps(compare_formats.as_json(found), ensure_ascii=False, indent=1))
         return

@@ -63,7 +63,7 @@ def _whole(path: Path) -> bool:
             return False
         header = json.loads(file.read(length))
     end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-    return path.stat().st_size == 8 + length + end
+    return bool(path.stat().st_size == 8 + length + end)
 
 
 def _order(checkpoint: Path) -> tuple[list[int], str]:

@@ -139,7 +139,7 @@ def told(verdict: TaskVerdict) -> str:
     return "\n".join([*lines, *(f"note: {note}" for note in verdict.notes)])
 
 
-def annotations(result: GateResult, *, strict: bool, file: str) -> list[str]:
+def github_annotations(result: GateResult, *, strict: bool, file: str) -> list[str]:
     """GitHub's workflow commands, one a task that is not ok; `file` is where the annotation stands."""
     lines = []
     for verdict in result.verdicts:

@@ -214,7 +214,7 @@ def _record(scores: Scores, history: list[Replacement]) -> BaselineRecord:
     )
 
 
-def _spelled(value: float | None) -> float | str | None:
+def _spelled(value: float | None) -> Number | None:
     if value is None or math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -140,6 +140,8 @@ def _metrics(run: Run, results: ResultsRecord | None, samples: Mapping[str, Samp
 
 def _groups(record: RunRecord) -> dict[str, str]:
     groups = record.definition.get("data", {}).get("subsets", {})
+    if not isinstance(groups, dict):  # a plain list, before there were groups
+        return {}
     return {subset: group for group, members in groups.items() for subset in members}
 
 
@@ -205,6 +207,7 @@ def read_sample_scores(path: Path) -> dict[str, SampleScores]:
                 f"{path}: line {number}: the sample '{sample.id}' stands there twice, and its first line did not fail; "
                 "delete one of the two."
             )
+        found.pop(sample.id, None)  # in the order of the lines that count
         found[sample.id] = sample
     return found
 

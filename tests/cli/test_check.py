@@ -146,20 +146,8 @@ def test_a_model_is_asked_as_the_baseline_was(here: Path, fake: None) -> None:
     (here / "own.yaml").write_text("gate: own\nminimum_n: 2\ntasks:\n  - {task: gsm8k, margin: 0.03}\n")
     said("run", "--task", "gsm8k", "--model", "fake:", "--limit", 5, "--output", "old", "--quiet").done()
     said("baseline", "save", "old", "--to", "kept").done()
-    arguments = [
-        "check",
-        "--gate",
-        "own.yaml",
-        "-b",
-        "kept",
-        "--model",
-        "fake:",
-        "--output",
-        "new",
-        "--quiet",
-        "--json",
-    ]
-    ended = said(*arguments)
+    arguments = ["check", "--gate", "own.yaml", "-b", "kept", "--quiet", "--model"]
+    ended = said(*arguments, "fake:", "--output", "new", "--json")
     facts = json.loads(ended.out)
     assert facts["tasks"][0]["n"] == 5
     assert facts["tasks"][0]["verdict"] in ("ok", "inconclusive")
