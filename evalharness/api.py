@@ -17,7 +17,7 @@ __all__ = ["evaluate", "load_model", "load_task", "read_run"]
 
 
 def evaluate(task: str | Path | Task, model: str | Backend = "smollm2", **options: Any) -> Run:
-    """Measure one model on one task and return the run, with ``.record``, ``.results`` and ``.samples()``.
+    """Measure one model on one task and return the run: ``.record``, ``.results``, ``.lines()``, ``.samples()``.
 
     Args:
         task: a task's name, a YAML file, or a loaded task.

@@ -52,6 +52,8 @@ def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]
     """Names of the fields of the model that `path` leads to, where it can be followed; else none."""
     current: Any = model
     for part in path:
+        if isinstance(part, int):
+            continue  # an item of a list, whose model is at hand already
         field = getattr(current, "model_fields", {}).get(part)
         if field is None:
             return []

@@ -34,7 +34,7 @@ def test_evaluate_takes_any_backend_and_returns_the_run(here: Path) -> None:
     run = evalharness.evaluate(task="arc_easy", model=fake, limit=3)
     assert run.results is not None
     assert run.results.scores["acc"].n == 3
-    assert len(list(run.samples())) == 3
+    assert len(list(run.lines())) == 3
     assert evalharness.read_run(run.path).record == run.record
     assert evalharness.read_run(str(run.path)).record == run.record
 
@@ -50,7 +50,7 @@ def test_evaluate_takes_a_loaded_task_or_a_file(here: Path) -> None:
 
 def test_a_run_becomes_a_table(here: Path) -> None:
     pytest.importorskip("pandas")
-    frame = evalharness.evaluate("arc_easy", model=Fake(), limit=3).to_pandas()
+    frame = evalharness.evaluate("arc_easy", model=Fake(), limit=3).samples()
     assert list(frame["id"]) == ["own-0", "own-1", "own-2"]
     assert frame["acc"].isin([0.0, 1.0]).all()
 

@@ -1,7 +1,7 @@
 """The gate on real models: SmolLM2-135M against itself, in bf16, and against four damaged copies of itself.
 
-Every model answers the suite `quick` without gsm8k; the first run is kept as the baseline, the others are checked against
-it by `evalharness check --model`. Prints one JSON line a model: verdict, exit code, and by task score, gain and bounds.
+Every model answers the suite `quick` without gsm8k; the first run is kept as the baseline, the others are checked
+against it by `evalharness check --model`. Prints one JSON line a model: verdict, exit code, and by task score, gain and bounds.
 
     python benchmarks/gate/damaged_models.py --data-dir MIRROR --work FOLDER [--only noise rounded] [--keep BASELINES]
 

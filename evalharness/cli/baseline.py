@@ -33,7 +33,7 @@ def save(
             raise UsageError(
                 f"{scores.place}: {len(scores.samples)} of {scores.asked} samples are there; finish the run first."
             )
-    who, now = by or _user(), datetime.now(UTC).isoformat(timespec="seconds")
+    who, now = by or user_name(), datetime.now(UTC).isoformat(timespec="seconds")
     for scores in found:
         path = to if to.suffix == ".json" else to / f"{scores.task.replace('/', '_')}.json"
         record = save_baseline(scores, path, by=who, why=why, date=now)
@@ -65,7 +65,8 @@ def show(baseline: Annotated[Path, typer.Argument(help="A baseline's file, or a 
             typer.echo(line)
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who is at work: the name in git's configuration, else the user's."""
     import getpass
     import subprocess
 

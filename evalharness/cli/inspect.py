@@ -39,7 +39,7 @@ def inspect(
 
     from evalharness.records.select import Filter, selected
 
-    found = _run(run)
+    found = chosen_run(run)
     if wrong and right:
         raise UsageError("--wrong and --right exclude each other; without either both are shown.")
     if wrong or right or metric:
@@ -59,7 +59,7 @@ def inspect(
     _show(found, islice(samples, offset, None), limit, offset, full)
 
 
-def _run(named: Path | None) -> Run:
+def chosen_run(named: Path | None) -> Run:
     from evalharness.records.folder import find_runs, read_run
     from evalharness.records.format import RUN
 

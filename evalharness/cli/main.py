@@ -14,8 +14,8 @@ from typer.core import TyperGroup
 
 from evalharness.errors import DiskError, EvalHarnessError
 
-COMMANDS = ("run", "tasks", "new", "runs", "inspect", "rescore", "compare", "check", "watch", "baseline", "models",
-            "doctor", "convert")  # fmt: skip
+COMMANDS = ("run", "tasks", "new", "runs", "inspect", "rescore", "compare", "check", "watch", "baseline", "report",
+            "view", "leaderboard", "export", "models", "doctor", "convert")  # fmt: skip
 """In the order of `--help`; each is a module of this package with a typer `app`."""
 
 EX_USAGE = 64

@@ -44,12 +44,14 @@ class Run:
     def journal(self) -> Path:
         return self.path / SAMPLES
 
-    def samples(self) -> Iterator[dict[str, Any]]:
+    def lines(self) -> Iterator[dict[str, Any]]:
         """The journal's lines, one for each sample."""
         return read_samples(self.journal)
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """One row for each sample, its scores as columns of their own.
+    def samples(self) -> pandas.DataFrame:
+        """One row for each sample: the keys of its line (docs/records.md) but `repeats`, its scores as columns.
+
+        A metric's weights are the column ``<metric>_weight``, where they are not 1.
 
         Raises:
             ServiceError: pandas is not installed.
@@ -59,9 +61,12 @@ class Run:
         except ModuleNotFoundError:
             raise ServiceError("tables need pandas, which is not installed: pip install 'evalharness[hub]'") from None
 
+        apart = ("repeats", "scores", "weights")
         rows = [
-            {key: value for key, value in line.items() if key not in ("repeats", "scores", "weights")} | line["scores"]
-            for line in self.samples()
+            {key: value for key, value in line.items() if key not in apart}
+            | line["scores"]
+            | {f"{name}_weight": weight for name, weight in line.get("weights", {}).items()}
+            for line in self.lines()
         ]
         return pandas.DataFrame(rows)
 

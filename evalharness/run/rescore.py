@@ -80,7 +80,7 @@ def rescore(
     )
 
     def lines() -> Iterator[dict[str, Any]]:
-        for old in run.samples():
+        for old in run.lines():
             new = rescored_line(old, task)
             if _worth(new) != _worth(old):
                 changes.append(Change(old["id"], old["scores"], new["scores"], old["answer"], new["answer"]))
@@ -93,7 +93,7 @@ def rescore(
     results = summarise(
         record.task,
         task,
-        target.samples(),
+        target.lines(),
         run=target.path.name,
         of=record.of,
         usage=before.usage if before else {},

@@ -193,7 +193,7 @@ def _summary(cell: Cell, run: Run, usage: Usage, engine: EngineTold, seconds: fl
     before = run.results.usage if run.results else {}
     counts = {key: count + before.get(key, 0) for key, count in usage.counts().items()}
     told = {"engine": engine[0], "engine_tree": [EngineLayer.model_validate(layer) for layer in engine[1]]}
-    results = of_cell(cell, run.samples(), run.record.id, counts, seconds).model_copy(update=told)
+    results = of_cell(cell, run.lines(), run.record.id, counts, seconds).model_copy(update=told)
     run.write(results)
     return results
 
@@ -203,7 +203,7 @@ def _ended(run: Run, state: State) -> RunRecord:
 
 
 def _interrupted(cell: Cell, run: Run) -> str:
-    done = sum(1 for line in run.samples() if not line.get("error"))
+    done = sum(1 for line in run.lines() if not line.get("error"))
     return (
         f"interrupted: {done} of {len(cell.samples)} samples of {cell.name} are done and kept in {run.path}; "
         "run the same command again to go on."

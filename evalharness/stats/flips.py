@@ -45,7 +45,7 @@ class Flips:
         n, fixed, broken = self.n, self.fixed, self.broken
         linear = (2 * n - fixed + broken) * difference - fixed - broken
         constant = -broken * difference * (1 - difference)
-        chance = (math.sqrt(linear * linear - 8 * n * constant) - linear) / (4 * n)
+        chance = (math.sqrt(max(0.0, linear * linear - 8 * n * constant)) - linear) / (4 * n)
         spread = n * (2 * chance + difference * (1 - difference))
         off = fixed - broken - n * difference
         if spread <= 0:

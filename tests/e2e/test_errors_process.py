@@ -21,7 +21,7 @@ SLOW = "seconds=0.01"
 def the_run(folder: Path) -> Run:
     """The one run in a folder, its journal read to the end."""
     (run,) = find_runs(folder / "runs")
-    assert all(line["id"] for line in run.samples())
+    assert all(line["id"] for line in run.lines())
     return run
 
 
@@ -37,13 +37,13 @@ def test_a_terminated_run_says_what_is_kept_and_goes_on(here: Path, plugin: Path
     stopped = Process(here, *arguments(log), path=(plugin,)).when(lambda: lines_in(log) > 50, signal.SIGTERM)
     stopped.refused(143, "samples of arc_easy are done and kept in runs/", "run the same command again")
     run = the_run(here)
-    kept = {line["id"] for line in run.samples()}
+    kept = {line["id"] for line in run.lines()}
     assert 0 < len(kept) < 60
     assert run.record.state == "interrupted"
     before = log.read_text().splitlines()
     Process(here, *arguments(log), path=(plugin,)).wait().done()
     assert kept.isdisjoint(line.split()[0] for line in log.read_text().splitlines()[len(before) :])
-    assert [line["id"] for line in the_run(here).samples()] == [row["id"] for row in arc_easy(60)]
+    assert [line["id"] for line in the_run(here).lines()] == [row["id"] for row in arc_easy(60)]
 
 
 def test_a_terminated_run_in_the_background_of_a_shell(here: Path, plugin: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_disk_that_is_full(here: Path, plugin: Path) -> None:
     )
     _in_namespace(here, script, plugin).refused(74, "disk/run", "cannot be written", "make room")
     run = Run(here / "kept")
-    kept = {line["id"] for line in run.samples()}
+    kept = {line["id"] for line in run.lines()}
     assert 0 < len(kept) < 60
 
     # With room on the disk the same run goes on where it was.

@@ -134,7 +134,7 @@ def test_a_runs_own_journal_is_a_replay_of_it(task: str, options: dict[str, Any]
     assert again.results.scores == said.results.scores
     assert again.results.counts == said.results.counts
     kept = ("id", "index", "completions", "log_likelihoods", "answer", "target", "scores", "flags", "content_hash")
-    for before, now in zip(said.samples(), again.samples(), strict=True):
+    for before, now in zip(said.lines(), again.lines(), strict=True):
         assert {key: now[key] for key in kept} == {key: before[key] for key in kept}
     assert again.record.hashes["protocol"] == said.record.hashes["protocol"]
     assert again.record.hashes["content"] == said.record.hashes["content"]

@@ -23,7 +23,7 @@ def the_run(folder: Path) -> Run:
 
 
 def by_id(run: Run) -> dict[str, dict[str, Any]]:
-    return {line["id"]: line for line in run.samples()}
+    return {line["id"]: line for line in run.lines()}
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_failed_samples_are_asked_again_and_the_later_line_counts(here: Path) ->
     arguments = ["run", "--task", "gsm8k", "--limit", 12, "--max-errors", 1, "--output", "kept", "--model"]
     said(*arguments, "fake:fail=3").done()
     first = read_run(here / "kept")
-    failed = {line["id"] for line in first.samples() if line.get("error")}
+    failed = {line["id"] for line in first.lines() if line.get("error")}
     assert len(failed) == 4
     log = here / "log"
     # The same model to the run: the fake's fingerprint does not tell one that fails from one that does not.

@@ -47,7 +47,7 @@ def test_results_json_of_format_1() -> None:
 
 
 def test_samples_of_format_1() -> None:
-    solid, plane, odd = read_run(FORMAT_1).samples()
+    solid, plane, odd = read_run(FORMAT_1).lines()
     assert [line["id"] for line in (solid, plane, odd)] == ["solid/cube", "plane/0", "solid/1"]
     assert (solid["answer"], solid["scores"], solid["weights"], solid["flags"]) == (
         "12", {"acc": 0.5}, {"acc": 2.0}, ["unparsed"]
@@ -59,7 +59,7 @@ def test_samples_of_format_1() -> None:
 
 
 def test_attempts_of_format_1() -> None:
-    solid, plane, odd = read_run(FORMAT_1).samples()
+    solid, plane, odd = read_run(FORMAT_1).lines()
     first, second = attempts_of(solid)
     assert first.candidates == ("12", "12", "twelve é\u2028")
     assert second.candidates == ("none",)
@@ -81,7 +81,7 @@ def test_format_1_replays() -> None:
 
 def test_format_1_as_a_table() -> None:
     pytest.importorskip("pandas", reason="tables need pandas")
-    table = read_run(FORMAT_1).to_pandas()
+    table = read_run(FORMAT_1).samples()
     assert list(table["id"]) == ["solid/cube", "plane/0", "solid/1"]
     assert list(table["acc"])[:2] == [0.5, 1.0]
     assert "repeats" not in table

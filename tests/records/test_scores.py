@@ -29,10 +29,17 @@ def test_a_real_run_is_read_as_its_journal_has_it() -> None:
         assert repr(dict(sample.scores)) == repr(line["scores"])  # NaN is NaN
         assert sample.content_hash == line["content_hash"]
         assert sample.flags == tuple(line["flags"])
-    results = Run(FIXTURE).results
-    assert results is not None
-    for name, record in score_records(found).items():
-        assert record.value == pytest.approx(results.scores[name].value, nan_ok=True)
+
+
+def test_aggregates_are_those_of_the_summary(tmp_path: Path) -> None:
+    weighted = write_run(
+        tmp_path / "w", [2.0, 8.0, None, 4.0], weights={"acc": [1.0, 2.0, 1.0, 3.0]}, aggregate="geometric_mean"
+    )
+    clustered = write_run(tmp_path / "c", [1.0, 0.0, None, 1.0], clusters=["a", "a", "b", "c"])
+    for run in (weighted, clustered):
+        results = run.results
+        assert results is not None
+        assert score_records(scores_of_run(run)) == results.scores
 
 
 nasty = st.text(alphabet=st.sampled_from('",:{}[]\\scoretargp ä\n'), max_size=30)

@@ -74,7 +74,7 @@ def test_another_parser_says_which_samples_changed(run: Run, here: Path) -> None
     assert again.run.record.hashes["protocol"] != run.record.hashes["protocol"]
     assert again.run.record.hashes["content"] == run.record.hashes["content"]
     assert bytes_of(run.path) == before
-    for old, new in zip(run.samples(), again.run.samples(), strict=True):
+    for old, new in zip(run.lines(), again.run.lines(), strict=True):
         assert new["completions"] == old["completions"]
         assert new["repeats"][0]["calls"] == old["repeats"][0]["calls"]
 

@@ -119,7 +119,7 @@ def test_what_a_run_says_of_itself(here: Path) -> None:
     assert record.environment["versions"]["evalharness"]
     assert record.finished is not None
     assert record.created <= record.finished
-    lines = list(run.samples())
+    lines = list(run.lines())
     calls = [call for line in lines for repeat in line["repeats"] for call in repeat["calls"]]
     assert results.usage["requests"] == len(calls) == 6
     assert results.usage["prompt_tokens"] == sum(call["tokens"] for call in calls)
@@ -159,7 +159,7 @@ def test_groups_are_means_over_samples(here: Path, monkeypatch: pytest.MonkeyPat
     results = run.results
     assert results is not None
     by_subset: dict[str, list[float]] = {}
-    for line in run.samples():
+    for line in run.lines():
         by_subset.setdefault(line["subset"], []).append(line["scores"]["acc"])
     stem = by_subset["abstract_algebra"] + by_subset["astronomy"]
     assert len({len(values) for values in by_subset.values()}) == 3
@@ -191,7 +191,7 @@ def test_repeats_are_reduced_by_name(reducer: str, here: Path) -> None:
         "pass@2": [1 - comb(4 - count, 2) / comb(4, 2) for count in right],
         "pass^3": [comb(count, 3) / comb(4, 3) for count in right],
     }[reducer]
-    assert [line["scores"]["exact_match"] for line in run.samples()] == pytest.approx(expected)
-    assert [len(line["repeats"]) for line in run.samples()] == [4] * 5
+    assert [line["scores"]["exact_match"] for line in run.lines()] == pytest.approx(expected)
+    assert [len(line["repeats"]) for line in run.lines()] == [4] * 5
     assert run.results is not None
     assert run.results.scores["exact_match"].value == pytest.approx(sum(expected) / 5)

@@ -1,0 +1,3 @@
+from browser import browser_page
+
+__all__ = ["browser_page"]
