@@ -29,8 +29,8 @@ def browser_page() -> Iterator[Any]:
         page.on("request", lambda request: None if _inside(request.url) else outside.append(request.url))
         yield page
         browser.close()
-    assert errors == []
-    assert outside == []
+    assert not errors, errors
+    assert not outside, outside
 
 
 def _inside(url: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from evalharness.comparison.abilities import by_ability
 from evalharness.comparison.compare import Comparison
 from evalharness.comparison.difference import Difference
 from evalharness.comparison.wording import ids, interval, number, p, signed, unsigned
@@ -19,7 +20,7 @@ def text(comparisons: Sequence[Comparison], *, subjects: bool = False) -> list[s
     for comparison in comparisons:
         lines += ["", f"{comparison.task}: {sentence(comparison)}"]
         lines += [f"  {line}" for line in _details(comparison, subjects)]
-    return lines
+    return lines + _abilities(comparisons)
 
 
 def markdown(comparisons: Sequence[Comparison]) -> list[str]:
@@ -43,6 +44,16 @@ def sentence(comparison: Comparison) -> str:
         return f"{found.n} samples are too few to tell a difference.{forced}"
     could = unsigned(comparison.detectable, found)
     return f"no difference found; this n could have seen {could} ({found.n} samples, power 80 %).{forced}"
+
+
+def _abilities(comparisons: Sequence[Comparison]) -> list[str]:
+    rows = [("ability", "candidate", "mean difference", "95 % interval", "tasks")]
+    for found in by_ability(comparisons):
+        low, high = found.estimate.low, found.estimate.high
+        interval = "no interval" if low is None or high is None else f"[{100 * low:+.1f}, {100 * high:+.1f}]"
+        points = f"{100 * found.estimate.value:+.1f} points"
+        rows.append((found.ability, found.candidate, points, interval, ", ".join(found.tasks)))
+    return ["", *columns(rows)] if len(rows) > 1 else []
 
 
 def _row(comparison: Comparison) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from runs_for_tests import write_run
 from scipy import stats
 
 from evalharness.comparison import compare_formats
+from evalharness.comparison.abilities import by_ability
 from evalharness.comparison.compare import compare
 from evalharness.comparison.sources import load, load_all
 from evalharness.errors import NotComparableError, UsageError
@@ -161,3 +162,16 @@ def test_a_folder_is_every_run_in_it(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="neither runs nor baselines are there"):
         load(tmp_path / "empty")
+
+
+def test_abilities_are_means_over_tasks(tmp_path: Path) -> None:
+    runs = []
+    for number, down in enumerate((10, 30)):
+        for side, broken in (("a", 0), ("b", down)):
+            values = [0.0] * broken + [1.0] * (100 - broken)
+            runs.append(scores(tmp_path / f"{number}{side}", values, task=f"task{number}"))
+    (found,) = by_ability(compare(runs))
+    assert found.estimate.value == pytest.approx(-0.2)
+    errors = [one.difference.standard_error or 0.0 for one in compare(runs)]
+    assert found.estimate.standard_error == pytest.approx(math.hypot(*errors) / 2)
+    assert any("-20.0 points" in line and "task0, task1" in line for line in compare_formats.text(compare(runs)))

@@ -1,4 +1,4 @@
-"""A tiny model that really can do two tasks: bytes as tokens, 0.6 M parameters, trained here in about a minute.
+"""A tiny model that really can do two tasks: bytes as tokens, 0.4 M parameters, trained here in about two minutes.
 
 What a gate says of real damage is tried on it where no model can be downloaded.
 """
@@ -10,17 +10,21 @@ from typing import Any
 
 import torch
 
-STEPS, BATCH, SEED = 420, 64, 0
+STEPS, BATCH, SEED, RATE = 900, 32, 0, 4e-3
+QUESTION = 0.1
+"""Weight of a question's bytes in the loss: to predict names teaches the model to look one letter back."""
 END = 256
 """The token behind an answer; the others are bytes."""
 
 
-def rows() -> list[tuple[str, str]]:
-    """Questions of the training splits as the tasks ask them without demonstrations, and their answers."""
+def pairs() -> list[list[tuple[str, str]]]:
+    """By task: questions of the training split as it asks them without demonstrations, and their answers."""
     from evalharness.data.generators import coin_flip, last_letters
 
-    found = [row for generate in (coin_flip.generate, last_letters.generate) for row in generate("train")]
-    return [(f"Q: {row['question']}\nA:", f" The answer is {row['answer']}.") for row in found]
+    return [
+        [(f"Q: {row['question']}\nA:", f" The answer is {row['answer']}.") for row in generate("train")]
+        for generate in (coin_flip.generate, last_letters.generate)
+    ]
 
 
 def train(folder: Path, steps: int = STEPS) -> Path:
@@ -29,20 +33,24 @@ def train(folder: Path, steps: int = STEPS) -> Path:
 
     torch.manual_seed(SEED)
     config = LlamaConfig(
-        vocab_size=257, hidden_size=128, intermediate_size=320, num_hidden_layers=3, num_attention_heads=4,
+        vocab_size=257, hidden_size=128, intermediate_size=320, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=4, max_position_embeddings=512, eos_token_id=END, bos_token_id=None,
         tie_word_embeddings=True,
     )  # fmt: skip
     model = LlamaForCausalLM(config).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps, pct_start=0.1)
-    ids, labels = _batches(rows())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
+    tasks = [_batches(questions) for questions in pairs()]
     random = torch.Generator().manual_seed(SEED)
     for _ in range(steps):
-        chosen = torch.randint(len(ids), (BATCH,), generator=random)
-        longest = int((ids[chosen] != END).sum(1).max()) + 1
-        loss = model(input_ids=ids[chosen, :longest], labels=labels[chosen, :longest]).loss
-        loss.backward()
+        # Half of a batch from each task.
+        parts = [_drawn(ids, weights, BATCH // len(tasks), random) for ids, weights in tasks]
+        longest = max(ids.shape[1] for ids, _ in parts)
+        ids_BT = torch.cat([_padded(ids, longest, END) for ids, _ in parts])
+        weights_BT = torch.cat([_padded(weights, longest, 0.0) for _, weights in parts])[:, 1:]
+        logits_BTV = model(input_ids=ids_BT).logits[:, :-1]
+        losses_BT = torch.nn.functional.cross_entropy(logits_BTV.transpose(1, 2), ids_BT[:, 1:], reduction="none")
+        ((losses_BT * weights_BT).sum() / weights_BT.sum()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -52,17 +60,30 @@ def train(folder: Path, steps: int = STEPS) -> Path:
     return folder
 
 
-def _batches(pairs: list[tuple[str, str]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids padded with the end token, and labels that count the answer and its end only, [rows, longest]."""
-    sequences = [(list(question.encode()), [*answer.encode(), END]) for question, answer in pairs]
+def _batches(questions: list[tuple[str, str]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids [rows, longest], padded with the end token, and the weight of each in the loss: answers count whole."""
+    sequences = [(list(question.encode()), [*answer.encode(), END]) for question, answer in questions]
     longest = max(len(question) + len(answer) for question, answer in sequences)
     ids = torch.full((len(sequences), longest), END)
-    labels = torch.full((len(sequences), longest), -100)
+    weights = torch.zeros(len(sequences), longest)
     for row, (question, answer) in enumerate(sequences):
-        both = question + answer
-        ids[row, : len(both)] = torch.tensor(both)
-        labels[row, len(question) : len(both)] = torch.tensor(answer)
-    return ids, labels
+        both = len(question) + len(answer)
+        ids[row, :both] = torch.tensor(question + answer)
+        weights[row, : len(question)] = QUESTION
+        weights[row, len(question) : both] = 1.0
+    return ids, weights
+
+
+def _drawn(
+    ids: torch.Tensor, weights: torch.Tensor, count: int, random: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    chosen = torch.randint(len(ids), (count,), generator=random)
+    longest = int((weights[chosen] > 0).sum(1).max())
+    return ids[chosen, :longest], weights[chosen, :longest]
+
+
+def _padded(values: torch.Tensor, longest: int, filler: float) -> torch.Tensor:
+    return torch.nn.functional.pad(values, (0, longest - values.shape[1]), value=filler)
 
 
 def _tokenizer(folder: Path) -> None:
