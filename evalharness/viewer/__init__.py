@@ -1,0 +1,1 @@
+"""`evalharness view`: a local server that pages through the samples of runs."""

@@ -1,0 +1,188 @@
+"""The pages in a browser: by mouse, by keyboard, by address, in the dark."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import browser_page
+from viewer.made import line, run_of
+
+from evalharness.viewer.server import Server
+
+__all__ = ["browser_page"]
+
+HOSTILE = "<img src=x onerror=\"document.title='broken in'\"></script><script>document.title='broken in'</script>"
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """A server of two runs of 120 samples; the second mends sample 1, breaks sample 0 and has a hostile text."""
+    for name, right in (("one", {0}), ("two", {1})):
+        made = [
+            line(str(place), float(place in right or place % 2), prompt=f"What follows {place}?",
+                 said=HOSTILE if place == 5 else f"It is {place + 1 + (name == 'two')}.",
+                 flags=["truncated"] if place % 10 == 0 else [])
+            for place in range(120)
+        ]  # fmt: skip
+        if name == "one":
+            made[1] = line("1", 0.0, prompt="What follows 1?", said="It is 9.")
+        run_of(tmp_path / name, made, model=f"model-{name}")
+    with Server(tmp_path) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server.address
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def page(address: str, browser_page: Any) -> Any:
+    """In this order: the browser is closed before the server, or its last requests would fail."""
+    return browser_page
+
+
+def count(page: Any) -> str:
+    return str(page.locator("#count").inner_text())
+
+
+def waits_for_count(page: Any, text: str) -> None:
+    page.wait_for_function("text => document.querySelector('#count')?.textContent.includes(text)", arg=text)
+
+
+def test_list_page_filter_search_and_back(page: Any, address: str) -> None:
+    page.goto(address)
+    assert count(page).startswith("2 runs")
+    page.get_by_role("button", name="model").click()
+    assert page.locator("tbody tr").first.locator("td").nth(1).inner_text() == "model-one"
+    page.get_by_role("button", name="model").click()
+    assert page.locator("tbody tr").first.locator("td").nth(1).inner_text() == "model-two"
+    page.locator("tr", has_text="model-one").get_by_role("link").click()
+    waits_for_count(page, "120 samples")
+    page.get_by_role("link", name="Next page").click()
+    page.wait_for_url("**page=2*")
+    assert page.locator("tbody tr").first.locator("a").inner_text() == "50"
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_label("truncated").check()
+    waits_for_count(page, "12 of 120")
+    page.get_by_label("outcome").select_option("right")
+    waits_for_count(page, "1 of 120")
+    page.go_back()
+    waits_for_count(page, "12 of 120")
+    assert page.get_by_label("truncated").is_checked()
+    page.go_forward()
+    waits_for_count(page, "1 of 120")
+    page.get_by_role("link", name="Clear").click()
+    waits_for_count(page, "120 samples")
+    page.get_by_role("searchbox").fill("follows 77")
+    page.keyboard.press("Enter")
+    waits_for_count(page, "1 of 120")
+    page.get_by_role("link", name="77").click()
+    assert "What follows 77?" in page.locator("main").inner_text()
+
+
+def test_everything_by_keyboard(page: Any, address: str) -> None:
+    page.goto(f"{address}run?run=two")
+    waits_for_count(page, "120 samples")
+    page.keyboard.press("/")
+    page.keyboard.type("jkf?")  # in a field these are letters
+    assert page.get_by_role("searchbox").input_value() == "jkf?"
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    assert page.get_by_role("dialog").is_visible()
+    page.keyboard.press("Escape")
+    assert not page.get_by_role("dialog").is_visible()
+    page.keyboard.press("f")
+    assert page.evaluate("document.activeElement.name") == "outcome"
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    assert not page.locator("#filter").is_visible()
+    for key in "jjk":
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/sample?*")
+    assert page.locator("h1").inner_text() == "Sample 0"
+    page.keyboard.press("j")
+    page.wait_for_url("**id=1")
+    page.keyboard.press("k")
+    page.wait_for_url("**id=0")
+    page.keyboard.press("/")
+    page.wait_for_url("**#search")
+    assert page.evaluate("document.activeElement.id") == "search"
+    page.keyboard.press("Escape")
+    page.keyboard.press("u")
+    page.wait_for_url("**/?list=1")
+
+
+def test_a_deep_link_shows_its_state(page: Any, address: str) -> None:
+    page.goto(f"{address}sample?run=one&id=20&flag=truncated&sort=-order")
+    assert "10 of 12" in page.locator("main").inner_text()
+    page.get_by_role("link", name="Filter").click()
+    page.wait_for_url("**#filter")
+    assert page.get_by_label("truncated").is_checked()
+    assert page.locator("th[aria-sort=descending]").inner_text().startswith("order")
+
+
+def test_two_runs_side_by_side(page: Any, address: str) -> None:
+    page.goto(f"{address}run?run=one")
+    waits_for_count(page, "120 samples")
+    page.get_by_role("button", name="Show what differs").click()
+    waits_for_count(page, "1 sample broken")
+    page.get_by_role("link", name="fixed 1").click()
+    waits_for_count(page, "1 sample fixed")
+    page.locator("a.row").click()
+    page.wait_for_url("**/diff/sample?*")
+    assert page.locator("del").all_inner_texts() == ["9"]
+    assert page.locator("ins").all_inner_texts() == ["3"]
+    page.keyboard.press("u")
+    page.wait_for_url("**change=fixed*")
+
+
+def test_a_hostile_text_is_a_text(page: Any, address: str) -> None:
+    page.goto(f"{address}sample?run=one&id=5")
+    assert HOSTILE in page.locator("main").inner_text()
+    assert page.title() == "Sample 5 · evalharness"
+
+
+def test_the_dark_follows_the_system_until_it_is_chosen(page: Any, address: str) -> None:
+
+    def paper() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    page.emulate_media(color_scheme="light")
+    page.goto(address)
+    assert paper() == "rgb(255, 255, 255)"
+    page.emulate_media(color_scheme="dark")
+    dark = paper()
+    assert dark != "rgb(255, 255, 255)"
+    page.get_by_role("button", name="Dark or light").click()
+    assert paper() == "rgb(255, 255, 255)"
+    page.reload()
+    assert paper() == "rgb(255, 255, 255)"
+    page.get_by_role("button", name="Dark or light").click()
+    assert paper() == dark
+
+
+def test_the_first_page_of_a_long_journal_is_completed_by_itself(page: Any, address: str, tmp_path: Path) -> None:
+    run_of(tmp_path / "long", [line(str(place)) for place in range(3000)])
+    page.goto(f"{address}run?run=long")
+    waits_for_count(page, "3,000 samples")
+    assert page.get_by_role("link", name="Next page").is_visible()
+
+
+def test_every_field_and_button_has_a_name(page: Any, address: str) -> None:
+    for path in ("", "run?run=one&outcome=wrong", "sample?run=one&id=3", "diff?run=one&with=two"):
+        page.goto(address + path)
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll("input:not([type=hidden]), select, button, a[href]")].filter(
+                (each) => !(each.labels?.length || each.textContent.trim() || each.getAttribute("aria-label"))
+            ).map((each) => each.outerHTML)"""
+        )
+        assert nameless == []
+        for landmark in ("main", "banner", "navigation"):
+            assert page.get_by_role(landmark).count() >= 1
+        assert page.locator("table:not(:has(caption))").count() == 0
+        assert page.locator("h1").count() == 1
