@@ -92,8 +92,9 @@ def _show(run: Run, samples: Any, limit: int, offset: int, full: bool) -> None:
 
     from rich.console import Console
 
-    from evalharness.cli.printing import protocol_of, shown
+    from evalharness.cli.printing import shown
     from evalharness.cli.sample_view import view
+    from evalharness.records.run import protocol_of
 
     console = Console(highlight=False, soft_wrap=True)
     marks = not console.is_terminal or bool(console.no_color)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import typer
 
 from evalharness.cli.engine_tree import picture
 from evalharness.records.folder import Run
-from evalharness.records.run import ResultsRecord, RunRecord, ScoreRecord
+from evalharness.records.run import ResultsRecord, ScoreRecord, protocol_of
 from evalharness.run.options import DEFAULT_MODEL, RunOptions
 from evalharness.text_table import columns
 
@@ -124,24 +124,6 @@ def engine_line(engine: Mapping[str, float], bound: int) -> str:
     parts.append(f"{int(engine['padding_rows']):,} padding rows")
     parts.append(f"keys and values {engine['peak_kv_bytes'] / 2**20:,.0f} MiB at most")
     return "engine: " + ", ".join(parts)
-
-
-CHANGES = ("shots", "method", "repeats", "reducer", "chat", "system_prompt", "set")
-"""Options that change what a protocol says."""
-
-
-def protocol_of(record: RunRecord) -> str:
-    """The protocol with what the user changed of it: ``default (method=direct, decode.temperature=0.7)``."""
-    changes = [f"{key}={value}" for key, value in _leaves({key: record.options.get(key) for key in CHANGES})]
-    return f"{record.protocol} ({', '.join(changes)})" if changes else record.protocol
-
-
-def _leaves(options: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in options.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, "" if key == "set" else f"{place}{key}.")
-        elif value is not None:
-            yield f"{place}{key}", value
 
 
 def shown(score: ScoreRecord) -> str:

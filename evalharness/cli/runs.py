@@ -19,8 +19,9 @@ def runs(
 ) -> None:
     import json
 
-    from evalharness.cli.printing import protocol_of, shown
+    from evalharness.cli.printing import shown
     from evalharness.records.folder import find_runs
+    from evalharness.records.run import protocol_of
     from evalharness.text_table import columns
 
     rows = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -118,6 +119,29 @@ class ResultsRecord(Record):
     """Time from the first request to the last answer, over all sessions."""
     note: str | None = None
     """What a reader must know: a bundled sample is not the benchmark."""
+
+
+CHANGES = ("shots", "method", "repeats", "reducer", "chat", "system_prompt", "set")
+"""Options that change what a protocol says."""
+
+
+def protocol_of(record: RunRecord) -> str:
+    """The protocol with what the user changed of it: ``default (method=direct, decode.temperature=0.7)``."""
+    changes = ", ".join(changes_of(record))
+    return f"{record.protocol} ({changes})" if changes else record.protocol
+
+
+def changes_of(record: RunRecord) -> list[str]:
+    """What the user changed of the protocol, each as ``decode.temperature=0.7``."""
+    return [f"{key}={value}" for key, value in _leaves({key: record.options.get(key) for key in CHANGES})]
+
+
+def _leaves(options: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, "" if key == "set" else f"{place}{key}.")
+        elif value is not None:
+            yield f"{place}{key}", value
 
 
 def schemas() -> dict[str, Any]:

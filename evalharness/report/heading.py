@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from evalharness.records.run import RunRecord
+from evalharness.records.run import RunRecord, changes_of
 from evalharness.report.reading import Reported
 from evalharness.report.tables import facts
 
@@ -27,7 +27,7 @@ def heading(reported: Reported) -> str:
         [
             ("Task", _joined(record.task, record.definition.get("ability"))),
             ("Protocol", f"{escape(record.protocol)} {_hash(record.hashes.get('protocol'))}"),
-            ("Changed by options", escape(_changes(record))),
+            ("Changed by options", escape(", ".join(changes_of(record)))),
             ("Demonstrations", _hash(record.hashes.get("demonstrations"))),
             ("Content", _hash(record.hashes.get("content"))),
             ("Settings", _hash(record.hashes.get("settings"))),
@@ -51,25 +51,6 @@ def _joined(*parts: object) -> str:
 
 def _hash(value: str | None) -> str:
     return f'<code title="{escape(value)}">{escape(value[:HASH])}</code>' if value else ""
-
-
-CHANGES = ("shots", "method", "repeats", "reducer", "chat", "system_prompt", "set")
-"""Options that change what a protocol says."""
-
-
-def _changes(record: RunRecord) -> str:
-    given = {key: record.options[key] for key in CHANGES if record.options.get(key) is not None}
-    given |= given.pop("set", {})
-    return ", ".join(_assignments(given))
-
-
-def _assignments(values: Mapping[str, Any], place: str = "") -> Iterator[str]:
-    """``decode.temperature=0.7``."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _assignments(value, f"{place}{key}.")
-        else:
-            yield f"{place}{key}={value}"
 
 
 def _model(record: RunRecord) -> str:

@@ -23,6 +23,7 @@ def templates() -> jinja2.Environment:
     import jinja2
 
     from evalharness.comparison import wording
+    from evalharness.records.run import protocol_of
 
     environment = jinja2.Environment(
         # Everything that is put into a page is escaped; no template may say otherwise.
@@ -37,6 +38,7 @@ def templates() -> jinja2.Environment:
     )  # fmt: skip
     environment.filters["number"] = number
     environment.filters["counted"] = counted
+    environment.filters["protocol"] = protocol_of
     environment.filters["when"] = lambda created: str(created)[:16].replace("T", " ")
     return environment
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from e2e.command import environment
+from e2e.command import CLONE, environment
 from runs_for_tests import write_run
 
 from evalharness.cli.check import by_task
@@ -26,6 +26,7 @@ from evalharness.stats.power import non_inferiority_power
 
 MARGIN, ALPHA = 0.03, 0.05
 PAIRS = 2_000
+PAGE = (CLONE / "docs" / "statistics.md").read_text(encoding="utf-8")
 GATE = "gate: own\nminimum_n: 2\ncorrection: {correction}\ntasks:\n{tasks}"
 
 
@@ -50,12 +51,18 @@ def judge_folders(
     return verdicts
 
 
+def told(truth: str, found: Counter[str], wanted: str) -> str:
+    """A row of the page's table; the page must hold it."""
+    shares = " | ".join(f"{found[verdict] / PAIRS:.1%}" for verdict in ("ok", "worse", "inconclusive"))
+    return f"| {truth} | {shares} | {wanted} |"
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("down", "up"), [(0.05, 0.02), (0.03, 0.0), (0.12, 0.09)])
 def test_a_drop_as_large_as_the_margin_seldom_passes(tmp_path: Path, down: float, up: float) -> None:
     found = judge_folders(tmp_path, np.random.default_rng(1), PAIRS, 400, down, up)
-    print(f"drop at the margin, down {down}, up {up}: {dict(found)}")
+    assert told(f"the margin exactly: {down:.0%} turn wrong, {up:.0%} right", found, "ok 5% at most") in PAGE
     assert found["ok"] / PAIRS <= ALPHA + 0.015
     assert found["worse"] / PAIRS <= ALPHA + 0.015
 
@@ -66,7 +73,7 @@ def test_an_unchanged_model_is_not_called_worse_and_passes_as_planned(tmp_path: 
     n, flips = 400, 0.10
     found = judge_folders(tmp_path, np.random.default_rng(2), PAIRS, n, flips / 2, flips / 2)
     planned = non_inferiority_power(0.0, MARGIN, (flips / n) ** 0.5, ALPHA)
-    print(f"no drop: {dict(found)}, planned {planned:.3f}")
+    assert told("no drop: 5% turn wrong, 5% right", found, f"ok {planned:.1%}, worse 0") in PAGE
     assert found["worse"] / PAIRS <= 0.002
     assert found["ok"] / PAIRS == pytest.approx(planned, abs=0.03)
 
@@ -78,7 +85,7 @@ def test_a_drop_beyond_the_margin_is_found_as_planned(tmp_path: Path) -> None:
     error = ((down + up - (down - up) ** 2) / n) ** 0.5
     found = judge_folders(tmp_path, np.random.default_rng(3), PAIRS, n, down, up)
     planned = non_inferiority_power(-(down - up), -MARGIN, error, ALPHA)
-    print(f"a drop of {down - up:.2f}: {dict(found)}, planned {planned:.3f}")
+    assert told(f"a drop of 9 points: {down:.0%} turn wrong, {up:.0%} right", found, f"worse {planned:.1%}") in PAGE
     assert found["worse"] / PAIRS == pytest.approx(planned, abs=0.03)
     assert found["ok"] == 0
 
@@ -110,7 +117,7 @@ def test_twelve_tasks_at_the_margin_fail_a_build_no_more_often_than_one(correcti
         olds = {task: scores_of(task, old) for task, (old, _) in pairs.items()}
         news = {task: scores_of(task, new) for task, (_, new) in pairs.items()}
         failed += check(gate, olds, news).verdict == "worse"
-    print(f"12 tasks at the margin, correction {correction}: a build fails {failed / rounds:.3f} of the time")
+    assert f"| twelve tasks at the margin, correction {correction} | {failed / rounds:.1%} |" in PAGE
     assert (failed / rounds <= ALPHA + 0.02) == holds
 
 
@@ -131,7 +138,8 @@ def test_twenty_looks_at_checkpoints_on_the_margin(sequential: bool, holds: bool
             if check(gate, old, {"t": scores_of("t", new)}, look=look if sequential else None).verdict == "worse":
                 ever += 1
                 break
-    print(f"20 looks at the margin, sequential {sequential}: ever worse {ever / rounds:.3f}")
+    how = "alpha spent over the looks" if sequential else "each look at 5%"
+    assert f"| twenty looks at checkpoints on the margin, {how} | {ever / rounds:.1%} |" in PAGE
     assert (ever / rounds <= ALPHA + 0.015) == holds
 
 

@@ -1,13 +1,13 @@
-"""What a summary says of the request."""
+"""What a record says of the request."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from evalharness.cli.printing import protocol_of
 from evalharness.records.folder import read_run
+from evalharness.records.run import protocol_of
 
-FIXTURE = Path(__file__).parents[1] / "records" / "fixtures" / "run_format_1"
+FIXTURE = Path(__file__).parent / "fixtures" / "run_format_1"
 
 
 def test_the_protocol_is_shown_with_what_the_user_changed() -> None:
