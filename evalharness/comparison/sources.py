@@ -8,7 +8,7 @@ from pathlib import Path
 from evalharness.errors import UsageError
 from evalharness.records.baseline import read_baseline, scores_of_baseline
 from evalharness.records.folder import find_runs, read_run
-from evalharness.records.format import RUN
+from evalharness.records.format import RUN, SAMPLES
 from evalharness.records.scores import Scores, scores_of_run
 
 
@@ -27,7 +27,7 @@ def load(place: Path, tasks: Collection[str] | None = None, *, newest: bool = Fa
         return [scores_of_baseline(place)]
     if not place.is_dir():
         raise UsageError(f"{place}: no such run, baseline or folder; `evalharness runs` lists the runs.")
-    if (place / RUN).is_file():
+    if (place / RUN).is_file() or (place / SAMPLES).is_file():
         return [scores_of_run(read_run(place))]
     baselines = [path for path in sorted(place.glob("*.json")) if tasks is None or _task(path) in tasks]
     runs = [run for run in find_runs(place) if tasks is None or run.record.task in tasks]
