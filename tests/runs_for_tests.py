@@ -9,9 +9,8 @@ from typing import Any
 
 from evalharness.hashing import sha256_text
 from evalharness.records.folder import Run
-from evalharness.records.run import ResultsRecord, RunRecord, ScoreRecord
+from evalharness.records.run import ResultsRecord, RunRecord, ScoreRecord, score_record
 from evalharness.records.strict_json import one_line
-from evalharness.stats.intervals import estimate
 
 
 def write_run(
@@ -136,21 +135,12 @@ def _score(
     aggregate: Any,
 ) -> ScoreRecord:
     kept = [place for place, value in enumerate(values) if value is not None]
-    found = estimate(
+    return score_record(
         [values[place] or 0.0 for place in kept],
-        None if weights is None else [weights[place] for place in kept],
-        aggregate,
-        clusters=None if clusters is None else [clusters[place] for place in kept],
-    )
-    return ScoreRecord(
-        value=found.value if kept else None,
-        low=found.low,
-        high=found.high,
-        standard_error=found.standard_error,
-        interval=found.method,
-        n=len(kept),
-        higher_is_better=higher_is_better,
+        [1.0 if weights is None else weights[place] for place in kept],
+        [str(place) if clusters is None else clusters[place] for place in kept],
         aggregate=aggregate,
+        higher_is_better=higher_is_better,
     )
 
 

@@ -14,11 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from evalharness.records.scores import MetricFacts, SampleScores
 from evalharness.stats.flips import Flips, mcnemar
 from evalharness.stats.paired import correlation, paired_difference
+
+if TYPE_CHECKING:
+    from evalharness.stats.resampling import Floats, OfSums
 
 Side = Literal["upper", "lower"]
 Bound = Callable[[float, Side], float | None]
@@ -163,22 +166,10 @@ def _mean(olds: list[float], news: list[float], clusters: list[str] | None) -> _
 
 
 def _corpus(used: Pairs, metric: str, facts: MetricFacts, clusters: list[str] | None) -> _Found:
-    """A weighted mean, or geometric mean, as a function of sums of (weight x value, weight)."""
-    import numpy as np
+    from evalharness.stats.resampling import approximate_randomisation, jackknife, paired_parts, resamples
 
-    from evalharness.stats.resampling import Floats, approximate_randomisation, jackknife, paired_parts, resamples
-
-    geometric = facts.aggregate == "geometric_mean"
-
-    def parts(side: Literal[0, 1]) -> Floats:
-        rows = [(pair[side].weights.get(metric, 1.0), pair[side].scores[metric]) for pair in used]
-        return np.array([(weight * (math.log(value) if geometric else value), weight) for weight, value in rows])
-
-    def aggregate(sums: Floats) -> Floats:
-        mean = sums[..., 0] / sums[..., 1]
-        return np.asarray(np.exp(mean) if geometric else mean)
-
-    old_NK, new_NK = parts(0), parts(1)
+    old_NK, new_NK = (corpus_parts([pair[side] for pair in used], metric, facts) for side in (0, 1))
+    aggregate = corpus_metric(facts)
     baseline, candidate = float(aggregate(old_NK.sum(0))), float(aggregate(new_NK.sum(0)))
     both_NK, apart = paired_parts(new_NK, old_NK, aggregate)
     units = len(used) if clusters is None else len(set(clusters))
@@ -190,3 +181,23 @@ def _corpus(used: Pairs, metric: str, facts: MetricFacts, clusters: list[str] | 
         return _Found(baseline, candidate, None, None, "none", lambda alpha, side: None)
     p_value = approximate_randomisation(new_NK, old_NK, aggregate, clusters=clusters)
     return _Found(baseline, candidate, found.standard_error, p_value, "approximate randomisation", found.bound)
+
+
+def corpus_parts(samples: Sequence[SampleScores], metric: str, facts: MetricFacts) -> Floats:
+    """What a weighted or geometric mean sums up, [N, 2]: (weight x value or its logarithm, weight)."""
+    import numpy as np
+
+    geometric = facts.aggregate == "geometric_mean"
+    rows = [(sample.weights.get(metric, 1.0), sample.scores[metric]) for sample in samples]
+    return np.array([(weight * (math.log(value) if geometric else value), weight) for weight, value in rows])
+
+
+def corpus_metric(facts: MetricFacts) -> OfSums:
+    """The mean as a function of such sums."""
+    import numpy as np
+
+    def aggregate(sums: Floats) -> Floats:
+        mean = sums[..., 0] / sums[..., 1]
+        return np.asarray(np.exp(mean) if facts.aggregate == "geometric_mean" else mean)
+
+    return aggregate

@@ -12,7 +12,7 @@ from evalharness.errors import DataError
 from evalharness.leaderboards.board import Board, Cell, ColumnTable, Number, Row
 from evalharness.leaderboards.efficiency import efficiency
 from evalharness.leaderboards.formulas import normalised_estimate
-from evalharness.leaderboards.gaps import gaps, plain, ranked, separated
+from evalharness.leaderboards.gaps import gaps, plain, separated
 from evalharness.leaderboards.matching import Entry, Filled, fill
 from evalharness.leaderboards.notes import notes
 from evalharness.leaderboards.options import AVERAGE, Column, Leaderboard, Model
@@ -22,7 +22,7 @@ from evalharness.leaderboards.standing import Standing, group_averages, overall
 from evalharness.leaderboards.trend_lines import Point, Series, in_order, of_file
 from evalharness.records.format import RUN, SAMPLES
 from evalharness.stats.intervals import Estimate
-from evalharness.stats.ranks import Rank
+from evalharness.stats.ranks import Rank, ranks_of
 
 REPORT = "report.html"
 """What `evalharness report` calls its file; where a run's folder has one, cells lead there."""
@@ -83,7 +83,7 @@ def _table(one: Filled, alpha: float) -> ColumnTable:
         protocol_hash=one.reference.hashes.get("protocol", "")[:12],
         version=one.reference.version,
         n=len(values),
-        ranks=ranked(sorted(counted), separated(list(counted), pairs, alpha)),
+        ranks=ranks_of(separated(sorted(counted), pairs, alpha)),
         gaps=tuple(pairs),
         unseparated=tuple(pair for pair in pairs if pair.p_adjusted >= alpha),
     )

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import NormalDist
 
+from evalharness.comparison.difference import corpus_metric, corpus_parts
 from evalharness.records.scores import MetricFacts, Scores
 from evalharness.stats.multiplicity import holm
 from evalharness.stats.paired import paired_difference
-from evalharness.stats.ranks import Rank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,22 +81,10 @@ def _corpus(
     clusters: Sequence[str] | None,
 ) -> tuple[float, float | None, float | None, float | None, float | None]:
     """Value, standard error, interval and p of a weighted or geometric mean: a function of sums of two parts."""
-    import numpy as np
+    from evalharness.stats.resampling import jackknife, paired_parts
 
-    from evalharness.stats.resampling import Floats, jackknife, paired_parts
-
-    geometric = facts.aggregate == "geometric_mean"
-
-    def parts(name: str) -> Floats:
-        samples = [scores[name].samples[id] for id in ids]
-        rows = [(sample.weights.get(metric, 1.0), sample.scores[metric]) for sample in samples]
-        return np.array([(weight * (math.log(value) if geometric else value), weight) for weight, value in rows])
-
-    def aggregate(sums: Floats) -> Floats:
-        mean = sums[..., 0] / sums[..., 1]
-        return np.asarray(np.exp(mean) if geometric else mean)
-
-    both_NK, apart = paired_parts(parts(names[0]), parts(names[1]), aggregate)
+    first, second = (corpus_parts([scores[name].samples[id] for id in ids], metric, facts) for name in names)
+    both_NK, apart = paired_parts(first, second, corpus_metric(facts))
     if len(set(clusters or ids)) < 2:
         return float(apart(both_NK.sum(0))), None, None, None, None
     found = jackknife(both_NK, apart, clusters=clusters)
@@ -122,16 +110,6 @@ def average_gap(names: tuple[str, str], parts: Sequence[tuple[float, float | Non
     p_value = 2 * NormalDist().cdf(-abs(value) / error) if error else float(value == 0)
     return Gap(first=names[0], second=names[1], value=value, gain=gain, standard_error=error, low=value - margin,
                high=value + margin, p_value=p_value)  # fmt: skip
-
-
-def ranked(models: Sequence[str], better: Mapping[str, set[str]]) -> dict[str, Rank]:
-    """Ranks, given who is separably better than each model; as `stats.ranks`, whatever the test."""
-    found = {}
-    for model in models:
-        worse = {other for other in models if model in better[other]}
-        tied = tuple(other for other in models if other != model and other not in worse | better[model])
-        found[model] = Rank(best=len(better[model]) + 1, worst=len(models) - len(worse), tied=tied)
-    return found
 
 
 def separated(models: Sequence[str], pairs: Sequence[Gap], alpha: float) -> dict[str, set[str]]:

@@ -8,11 +8,11 @@ from itertools import combinations
 
 from evalharness.leaderboards.board import ColumnTable
 from evalharness.leaderboards.formulas import normalised_estimate, win_rates
-from evalharness.leaderboards.gaps import Gap, adjusted, average_gap, dominated, ranked, separated
+from evalharness.leaderboards.gaps import Gap, adjusted, average_gap, dominated, separated
 from evalharness.leaderboards.options import Leaderboard
 from evalharness.stats.averages import macro_average
 from evalharness.stats.intervals import Estimate
-from evalharness.stats.ranks import Rank
+from evalharness.stats.ranks import Rank, ranks_of
 
 Estimates = Mapping[str, Mapping[str, Estimate]]
 """By column and model, raw, of the cells that count."""
@@ -39,12 +39,17 @@ def overall(definition: Leaderboard, tables: Sequence[ColumnTable], estimates: E
         rates = _win_rates(definition, averaged, values)
         better = dominated(rates, [table.gaps for table in averaged], definition.alpha)
         averages = {name: Estimate(value=rate, n=len(averaged)) for name, rate in rates.items()}
-        return Standing(averages=averages, ranks=ranked(sorted(rates), better), higher_is_better=True, values=values)
+        return Standing(
+            averages=averages,
+            ranks=ranks_of({name: better[name] for name in sorted(rates)}),
+            higher_is_better=True,
+            values=values,
+        )
     higher = definition.normalisation == "chance" or all(table.higher_is_better for table in averaged)
     scaled = {table.column.name: _scaled(definition, table, estimates[table.column.name]) for table in averaged}
     averages = _macro(scaled, list(scaled), [model.name for model in definition.models])
     pairs = _average_gaps(definition, averaged, scaled, sorted(averages), higher_is_better=higher)
-    ranks = ranked(sorted(averages), separated(list(averages), pairs, definition.alpha))
+    ranks = ranks_of(separated(sorted(averages), pairs, definition.alpha))
     return Standing(averages=averages, ranks=ranks, higher_is_better=higher, values=values)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -119,6 +119,30 @@ class ResultsRecord(Record):
     """Time from the first request to the last answer, over all sessions."""
     note: str | None = None
     """What a reader must know: a bundled sample is not the benchmark."""
+
+
+def score_record(
+    values: Sequence[float],
+    weights: Sequence[float],
+    clusters: Sequence[str],
+    *,
+    aggregate: Literal["mean", "geometric_mean"],
+    higher_is_better: bool,
+) -> ScoreRecord:
+    """A metric over scored samples, with the interval that suits its values (`stats.intervals.estimate`)."""
+    from evalharness.stats.intervals import estimate
+
+    found = estimate(values, weights, aggregate, clusters=clusters)
+    return ScoreRecord(
+        value=found.value if values else None,
+        low=found.low,
+        high=found.high,
+        standard_error=found.standard_error,
+        interval=found.method,
+        n=len(values),
+        higher_is_better=higher_is_better,
+        aggregate=aggregate,
+    )
 
 
 CHANGES = ("shots", "method", "repeats", "reducer", "chat", "system_prompt", "set")

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from evalharness.errors import DataError, DiskError
 from evalharness.records.folder import Run
-from evalharness.records.run import ResultsRecord, RunRecord, ScoreRecord
+from evalharness.records.run import ResultsRecord, RunRecord, ScoreRecord, score_record
 from evalharness.records.strict_json import parse
 
 
@@ -165,28 +165,40 @@ def _efficiency(results: ResultsRecord | None) -> dict[str, float]:
 
 def score_records(scores: Scores) -> dict[str, ScoreRecord]:
     """The aggregate of every metric over the samples, as results.json has it."""
-    from evalharness.stats.intervals import estimate
+    return {
+        name: aggregate_of(scores.samples.values(), name, facts.higher_is_better, facts.aggregate)
+        for name, facts in scores.metrics.items()
+    }
 
-    records = {}
-    for name, facts in scores.metrics.items():
-        scored = [sample for sample in scores.samples.values() if name in sample.scores]
-        found = estimate(
-            [sample.scores[name] for sample in scored],
-            [sample.weights.get(name, 1.0) for sample in scored],
-            facts.aggregate,
-            clusters=[sample.cluster or sample.id for sample in scored],
-        )
-        records[name] = ScoreRecord(
-            value=found.value if scored else None,
-            low=found.low,
-            high=found.high,
-            standard_error=found.standard_error,
-            interval=found.method,
-            n=len(scored),
-            higher_is_better=facts.higher_is_better,
-            aggregate=facts.aggregate,
-        )
-    return records
+
+class _Scored(Protocol):
+    """What an aggregate needs of a sample."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def scores(self) -> Mapping[str, float]: ...
+
+    @property
+    def weights(self) -> Mapping[str, float]: ...
+
+    @property
+    def cluster(self) -> str | None: ...
+
+
+def aggregate_of(
+    samples: Iterable[_Scored], metric: str, higher_is_better: bool, aggregate: Literal["mean", "geometric_mean"]
+) -> ScoreRecord:
+    """One metric over the samples that have it."""
+    scored = [sample for sample in samples if metric in sample.scores]
+    return score_record(
+        [sample.scores[metric] for sample in scored],
+        [sample.weights.get(metric, 1.0) for sample in scored],
+        [sample.cluster or sample.id for sample in scored],
+        aggregate=aggregate,
+        higher_is_better=higher_is_better,
+    )
 
 
 # --------------------------------------------------------------------------- the journal

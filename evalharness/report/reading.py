@@ -11,6 +11,7 @@ from typing import Any, Literal
 from evalharness.errors import DataError, UsageError, nearest
 from evalharness.records.folder import Run
 from evalharness.records.run import ResultsRecord, RunRecord, ScoreRecord
+from evalharness.records.scores import aggregate_of
 from evalharness.report.choices import Choice, choice_of
 
 Outcome = Literal["right", "wrong", "scored", "failed"]
@@ -214,25 +215,4 @@ def _plain(facts: Iterable[Facts], name: str) -> bool:
 
 
 def _scores(facts: Sequence[Facts], known: Mapping[str, ScoreRecord]) -> dict[str, ScoreRecord]:
-    from evalharness.stats.intervals import estimate
-
-    records = {}
-    for name, score in known.items():
-        scored = [sample for sample in facts if name in sample.scores]
-        found = estimate(
-            [sample.scores[name] for sample in scored],
-            [sample.weights.get(name, 1.0) for sample in scored],
-            score.aggregate,
-            clusters=[sample.cluster or sample.id for sample in scored],
-        )
-        records[name] = ScoreRecord(
-            value=found.value if scored else None,
-            low=found.low,
-            high=found.high,
-            standard_error=found.standard_error,
-            interval=found.method,
-            n=len(scored),
-            higher_is_better=score.higher_is_better,
-            aggregate=score.aggregate,
-        )
-    return records
+    return {name: aggregate_of(facts, name, score.higher_is_better, score.aggregate) for name, score in known.items()}

@@ -181,7 +181,10 @@ def _longest(measured: Usage, completions: int, every: float, limit: int) -> flo
 def _timed(cell: Cell, backend: Backend, few: Sequence[Sample]) -> tuple[float, Usage]:
     usage = Usage()
     began = time.perf_counter()
-    asyncio.run(execute(cell, backend, few, _ignore, usage))
+    try:
+        asyncio.run(execute(cell, backend, few, _ignore, usage))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None  # asked to end (`interruption.interrupt`)
     return time.perf_counter() - began, usage
 
 

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evalharness.records.encode import FLAGS
-from evalharness.records.run import ResultsRecord, ScoreRecord
+from evalharness.records.run import ResultsRecord, ScoreRecord, score_record
 from evalharness.run.plan import Cell
 from evalharness.scoring.base import Metric
-from evalharness.stats.intervals import estimate
 from evalharness.tasks.task import Task
 
 DEMO_NOTE = "a bundled sample, not the benchmark: it compares with nothing"
@@ -27,16 +26,12 @@ class _Column:
         self.clusters: list[str] = []
 
     def record(self, metric: Metric) -> ScoreRecord:
-        found = estimate(self.values, self.weights, metric.aggregate, clusters=self.clusters)
-        return ScoreRecord(
-            value=found.value if self.values else None,
-            low=found.low,
-            high=found.high,
-            standard_error=found.standard_error,
-            interval=found.method,
-            n=len(self.values),
-            higher_is_better=metric.higher_is_better,
+        return score_record(
+            self.values,
+            self.weights,
+            self.clusters,
             aggregate=metric.aggregate,
+            higher_is_better=metric.higher_is_better,
         )
 
 

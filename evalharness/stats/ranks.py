@@ -44,11 +44,16 @@ def ranks(
         if p_value < alpha:
             winner, loser = (first, second) if _first_wins(difference, higher_is_better) else (second, first)
             better[loser].add(winner)
+    return ranks_of(better)
+
+
+def ranks_of(better: Mapping[str, set[str]]) -> dict[str, Rank]:
+    """Ranks, given who is separably better than each system, by whatever test."""
     result = {}
-    for name in scores:
-        worse = {other for other in scores if name in better[other]}
-        tied = tuple(other for other in scores if other != name and other not in worse | better[name])
-        result[name] = Rank(best=len(better[name]) + 1, worst=len(scores) - len(worse), tied=tied)
+    for name in better:
+        worse = {other for other in better if name in better[other]}
+        tied = tuple(other for other in better if other != name and other not in worse | better[name])
+        result[name] = Rank(best=len(better[name]) + 1, worst=len(better) - len(worse), tied=tied)
     return result
 
 

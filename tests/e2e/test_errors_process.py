@@ -67,6 +67,12 @@ def test_a_terminated_run_in_the_background_of_a_shell(here: Path, plugin: Path)
     assert 0 < lines_in(the_run(here).journal) < 60
 
 
+def test_a_terminated_dry_run(here: Path, plugin: Path) -> None:
+    log = here / "log"
+    slow = ["run", "--task", "arc_easy", "--model", f"fake:log={log}&seconds=0.5", "--dry-run"]
+    Process(here, *slow, path=(plugin,)).when(lambda: lines_in(log) > 1, signal.SIGTERM).refused(143, "interrupted")
+
+
 def test_a_terminated_command_that_runs_nothing(here: Path, plugin: Path) -> None:
     """While the data are read, say: a sentence, and no run."""
     process = Process(here, "tasks", "validate", path=(plugin,))

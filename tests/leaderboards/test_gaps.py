@@ -12,9 +12,9 @@ from hypothesis import strategies as some
 from runs_for_tests import write_run
 from scipy import stats
 
-from evalharness.leaderboards.gaps import Gap, average_gap, dominated, gaps, ranked, separated
+from evalharness.leaderboards.gaps import Gap, average_gap, dominated, gaps, separated
 from evalharness.records.scores import MetricFacts, SampleScores, Scores, scores_of_run
-from evalharness.stats.ranks import ranks
+from evalharness.stats.ranks import ranks, ranks_of
 
 
 def scores(values: list[float], clusters: list[str] | None = None) -> Scores:
@@ -41,7 +41,7 @@ def test_ranks_of_a_column_are_those_of_the_statistics(seed: int, higher: bool, 
     given_scores = {name: scores(column, clusters) for name, column in values.items()}
     pairs = gaps(given_scores, "acc", MetricFacts(higher_is_better=higher))
     expected = ranks(values, clusters, higher_is_better=higher)
-    assert ranked(list(values), separated(list(values), pairs, 0.05)) == expected
+    assert ranks_of(separated(list(values), pairs, 0.05)) == expected
 
 
 def test_a_perplexity_is_judged_too(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_perplexity_is_judged_too(tmp_path: Path) -> None:
         for name, shift in (("a", 0.0), ("b", 0.0), ("c", -0.1))
     }  # fmt: skip
     pairs = gaps(found, "ppl", MetricFacts(higher_is_better=False, aggregate="geometric_mean"))
-    places = ranked(list(found), separated(list(found), pairs, 0.05))
+    places = ranks_of(separated(list(found), pairs, 0.05))
     assert [(places[name].best, places[name].worst) for name in "abc"] == [(2, 3), (2, 3), (1, 1)]
 
 
