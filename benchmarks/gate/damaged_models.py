@@ -29,7 +29,7 @@ NOISE_LAYER, NOISE = 14, 0.9
 """Which layer, and the noise's standard deviation beside that of the weights."""
 TASKS = ("arc_easy", "piqa", "hellaswag", "lambada_openai", "wikitext")
 PARTS = {"wikitext": ("--sample", 20, "--max-length", 1024)}
-SENSELESS = ("tokenizer", "rope")
+SENSELESS = ("rounded", "tokenizer", "rope")
 """What no perplexity is needed to see."""
 
 

@@ -2,8 +2,9 @@
 
 | values | interval | p of no difference |
 |---|---|---|
-| zeros and ones, samples independent | score interval of paired proportions (`stats.flips`) | McNemar, exact, mid-p |
-| any mean, samples in clusters | Student's t over clusters | the same |
+| zeros and ones | score interval of paired proportions (`stats.flips`) | McNemar, exact, mid-p |
+| zeros and ones, samples in clusters | the same of counts divided by the design effect | the score test of these |
+| any other mean, samples in clusters | Student's t over clusters | the same |
 | any other mean | Student's t of the differences | the same |
 | weighted or geometric means (perplexities), up to 2,000 units | paired bootstrap, BCa | approximate randomisation |
 | the same, more units | normal, the error by leaving out one unit at a time | the same |
@@ -114,9 +115,8 @@ def difference(pairs: Pairs, metric: str, facts: MetricFacts) -> Difference | No
     worse = tuple(old.id for (old, _), a, b in zip(used, olds, news, strict=True) if sign * (b - a) < 0)
     if not plain:
         found = _corpus(used, metric, facts, clusters if clustered else None)
-    elif not clustered and all(value in (0.0, 1.0) for value in olds + news):
-        rising = sum(b > a for a, b in zip(olds, news, strict=True))
-        found = _flips(olds, news, rising, len(better) + len(worse) - rising)
+    elif all(value in (0.0, 1.0) for value in olds + news):
+        found = _flips(olds, news, clusters if clustered else None)
     else:
         found = _mean(olds, news, clusters if clustered else None)
     return Difference(
@@ -147,14 +147,21 @@ class _Found:
     bound: Bound
 
 
-def _flips(olds: list[float], news: list[float], fixed: int, broken: int) -> _Found:
+def _flips(olds: list[float], news: list[float], clusters: list[str] | None) -> _Found:
     n = len(olds)
-    flips = Flips(fixed, broken, n)
-    error = math.sqrt(max(0.0, (fixed + broken) / n - flips.difference**2) / (n - 1)) if n > 1 else None
-    return _Found(
-        math.fsum(olds) / n, math.fsum(news) / n, error, mcnemar(fixed, broken, mid_p=True),
-        "McNemar, exact, mid-p", flips.bound,
-    )  # fmt: skip
+    fixed = sum(new > old for old, new in zip(olds, news, strict=True))
+    broken = sum(new < old for old, new in zip(olds, news, strict=True))
+    plain = paired_difference(news, olds).estimate.standard_error
+    error, effect = plain, 1.0
+    if clusters is not None and plain:
+        error = paired_difference(news, olds, clusters).estimate.standard_error
+        effect = max(1.0, ((error or plain) / plain) ** 2)
+    flips = Flips(fixed / effect, broken / effect, n / effect)
+    if clusters is None:
+        p_value, test = mcnemar(fixed, broken, mid_p=True), "McNemar, exact, mid-p"
+    else:
+        p_value, test = flips.p_value, "score test over clusters"
+    return _Found(math.fsum(olds) / n, math.fsum(news) / n, error, p_value, test, flips.bound)
 
 
 def _mean(olds: list[float], news: list[float], clusters: list[str] | None) -> _Found:

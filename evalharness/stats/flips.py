@@ -22,18 +22,21 @@ _HALVINGS = 60
 class Flips:
     """Counts of n pairs, and the score test of their difference (Tango 1998, Statistics in Medicine 17).
 
+    Where samples share sources, the counts are divided by the design effect and are then no whole numbers: so many
+    independent pairs would tell as much (as Korn and Graubard 1998, Survey Methodology 24, do for one proportion).
+
     A difference δ is judged by the error that it would have itself, not by that of the observed one:
     ``z(δ) = (fixed - broken - n δ) / √(n (2 q + δ - δ²))`` with q the likeliest chance of a broken sample under δ,
     the larger root of ``2n q² - (fixed + broken - (2n - fixed + broken) δ) q - broken δ (1 - δ) = 0``. As Wilson's
     interval of one proportion, this holds its level where few samples flip, and says something where none does.
     """
 
-    fixed: int
-    broken: int
-    n: int
+    fixed: float
+    broken: float
+    n: float
 
     def __post_init__(self) -> None:
-        if min(self.fixed, self.broken) < 0 or self.fixed + self.broken > self.n or self.n < 1:
+        if min(self.fixed, self.broken) < 0 or self.fixed + self.broken > self.n * (1 + 1e-9) or self.n <= 0:
             raise UsageError(f"{self.fixed} fixed and {self.broken} broken are no counts of {self.n} pairs.")
 
     @property
@@ -60,6 +63,11 @@ class Flips:
             middle = (low + high) / 2
             low, high = (middle, high) if self.score(middle) > wanted else (low, middle)
         return (low + high) / 2
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided p of no difference; its statistic is McNemar's."""
+        return 2 * _NORMAL.cdf(-abs(self.score(0.0)))
 
     def p_worse(self, margin: float) -> float:
         """One-sided p that the true difference is not below ``-margin``."""

@@ -68,6 +68,28 @@ def test_clusters_widen_the_interval(tmp_path: Path) -> None:
     assert clustered.test == "paired t over clusters"
 
 
+def test_zeros_and_ones_in_clusters_are_worth_fewer(tmp_path: Path) -> None:
+    """Every sample three times: the bounds are those of a third of the samples."""
+    random = np.random.default_rng(3)
+    olds, news = ([float(value) for value in random.integers(0, 2, 100)] for _ in range(2))
+    clusters = [str(place // 3) for place in range(300)]
+    thrice = [scores(tmp_path / f"{name}3", list(np.repeat(values, 3)), clusters=clusters)
+              for name, values in (("a", olds), ("b", news))]  # fmt: skip
+    once = [scores(tmp_path / name, values) for name, values in (("a", olds), ("b", news))]
+    three, one = compare(thrice)[0].difference, compare(once)[0].difference
+    assert three.test == "score test over clusters"
+    assert three.interval() == pytest.approx(one.interval(), rel=0.02)
+    assert three.standard_error == pytest.approx(one.standard_error, rel=0.01)
+
+
+def test_clusters_in_which_nothing_flips_leave_a_bound(tmp_path: Path) -> None:
+    clusters = ["twice", "twice", *map(str, range(98))]
+    runs = [scores(tmp_path / name, [1.0] * 100, clusters=clusters) for name in ("a", "b")]
+    bound = compare(runs)[0].difference.bound(0.05, "lower")
+    assert bound is not None
+    assert bound < -0.02
+
+
 def test_a_weighted_mean_of_many_samples_is_judged_like_that_of_few(tmp_path: Path) -> None:
     """By leaving out one at a time beside the bootstrap: the errors agree."""
     random = np.random.default_rng(2)
