@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Side = Literal["upper", "lower"]
 Bound = Callable[[float, Side], float | None]
+Tail = Callable[[float], float]
 Pairs = Sequence[tuple[SampleScores, SampleScores]]
 
 MOST_RESAMPLED = 2_000
@@ -60,6 +61,8 @@ class Difference:
     """Whether every score lies in [0, 1], so that a difference is told in points of a hundred."""
     bound: Bound
     """One-sided bound of level 1 - alpha: ``bound(alpha, "upper")``."""
+    tail: Tail | None = None
+    """One-sided p that the true difference is at least so large, where there is a formula for it."""
 
     @property
     def value(self) -> float:
@@ -84,6 +87,8 @@ class Difference:
 
     def p_worse(self, margin: float) -> float | None:
         """One-sided p that the gain is not below ``-margin``: the least alpha whose upper bound lies below it."""
+        if self.tail is not None:
+            return self.tail(-margin) if self.higher_is_better else 1 - self.tail(margin)
         low, high = 0.0, 1.0
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
@@ -134,6 +139,7 @@ def difference(pairs: Pairs, metric: str, facts: MetricFacts) -> Difference | No
         worse=worse,
         unit_interval=plain and min(olds + news) >= 0 and max(olds + news) <= 1,
         bound=found.bound,
+        tail=found.tail,
     )
 
 
@@ -145,6 +151,7 @@ class _Found:
     p_value: float | None
     test: str
     bound: Bound
+    tail: Tail | None = None
 
 
 def _flips(olds: list[float], news: list[float], clusters: list[str] | None) -> _Found:
@@ -161,7 +168,8 @@ def _flips(olds: list[float], news: list[float], clusters: list[str] | None) -> 
         p_value, test = mcnemar(fixed, broken, mid_p=True), "McNemar, exact, mid-p"
     else:
         p_value, test = flips.p_value, "score test over clusters"
-    return _Found(math.fsum(olds) / n, math.fsum(news) / n, error, p_value, test, flips.bound)
+    baseline, candidate = math.fsum(olds) / n, math.fsum(news) / n
+    return _Found(baseline, candidate, error, p_value, test, flips.bound, flips.p_at_least)
 
 
 def _mean(olds: list[float], news: list[float], clusters: list[str] | None) -> _Found:

@@ -69,9 +69,9 @@ class Flips:
         """Two-sided p of no difference; its statistic is McNemar's."""
         return 2 * _NORMAL.cdf(-abs(self.score(0.0)))
 
-    def p_worse(self, margin: float) -> float:
-        """One-sided p that the true difference is not below ``-margin``."""
-        return _NORMAL.cdf(self.score(-margin))
+    def p_at_least(self, difference: float) -> float:
+        """One-sided p that the true difference is at least so large."""
+        return _NORMAL.cdf(self.score(difference))
 
 
 def mcnemar(fixed: int, broken: int, mid_p: bool = False) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,19 @@ def test_clusters_in_which_nothing_flips_leave_a_bound(tmp_path: Path) -> None:
     bound = compare(runs)[0].difference.bound(0.05, "lower")
     assert bound is not None
     assert bound < -0.02
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_p_of_a_drop_is_the_level_whose_bound_is_the_margin(tmp_path: Path, higher_is_better: bool) -> None:
+    """By the formula, as by halving for tests that have none."""
+    random = np.random.default_rng(4)
+    olds, news = ([float(value) for value in random.integers(0, 2, 200)] for _ in range(2))
+    runs = [scores(tmp_path / name, values, higher_is_better=higher_is_better)
+            for name, values in (("a", olds), ("b", news))]  # fmt: skip
+    found = compare(runs)[0].difference
+    halved = replace(found, tail=None)
+    for margin in (0.0, 0.05, 0.2):
+        assert found.p_worse(margin) == pytest.approx(halved.p_worse(margin), abs=1e-6)
 
 
 def test_a_weighted_mean_of_many_samples_is_judged_like_that_of_few(tmp_path: Path) -> None:

@@ -69,10 +69,9 @@ def test_the_level_holds_where_flips_are_rare_and_all_one_way(broken_only: float
     assert chance <= 0.065
 
 
-def test_p_worse_and_the_bound_agree() -> None:
+def test_p_and_the_bound_agree() -> None:
     flips = Flips(10, 40, 400)
-    margin = -flips.bound(0.01, "upper")
-    assert flips.p_worse(margin) == pytest.approx(0.01, rel=1e-6)
+    assert flips.p_at_least(flips.bound(0.01, "upper")) == pytest.approx(0.01, rel=1e-6)
 
 
 @pytest.mark.parametrize("counts", [(-1, 0, 5), (3, 3, 5), (0, 0, 0)])
