@@ -14,6 +14,7 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def exchanged(content: bytes, draw: random.Random) -> bytes:
         if isinstance(section, dict) and draw.random() < 0.2:
             section[draw.choice((f"{last}x", str(last)[1:], last, 5))] = section.pop(last)
         else:
-            section[last] = draw.choice(VALUES)
+            section[last] = deepcopy(draw.choice(VALUES))  # what is put in may be changed next
     return yaml.safe_dump(values, allow_unicode=True, sort_keys=False).encode()
 
 

@@ -14,7 +14,7 @@ from e2e.command import said
 torch = pytest.importorskip("torch", reason="the tiny model is our own stack's, which needs torch")
 pytest.importorskip("transformers", reason="the tiny model is trained by transformers")
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 TASKS = ("coin_flip", "last_letter_concatenation")
 GATE = """gate: tiny
 minimum_n: 100

@@ -1,4 +1,4 @@
-"""A tiny model that really can do two tasks: bytes as tokens, 0.4 M parameters, trained here in about two minutes.
+"""A tiny model that really can do two tasks: bytes as tokens, 0.4 M parameters, trained here in minutes.
 
 What a gate says of real damage is tried on it where no model can be downloaded.
 """
