@@ -1,8 +1,8 @@
 """The gate on real models: SmolLM2-135M against itself, in bf16, and against four damaged copies of itself.
 
 Every model answers the suite `quick` without gsm8k; the first run is kept as the baseline, the others are checked
-against it by `evalharness check --model`. Of wikitext 20 documents are read, in windows of 1,024 tokens, and only by
-models of some sense: it takes minutes. Prints one JSON line a model: verdict, exit code, and by task score, bounds of
+against it by `evalharness check --model`. Of wikitext 20 documents are read, in windows of 1,024 tokens, and not by
+every model: it takes minutes. Prints one JSON line a model: verdict, exit code, and by task score, bounds of
 the gain and flips.
 
     python benchmarks/gate/damaged_models.py --data-dir MIRROR --work FOLDER [--only noise rounded] [--keep BASELINES]
@@ -29,8 +29,8 @@ NOISE_LAYER, NOISE = 14, 0.9
 """Which layer, and the noise's standard deviation beside that of the weights."""
 TASKS = ("arc_easy", "piqa", "hellaswag", "lambada_openai", "wikitext")
 PARTS = {"wikitext": ("--sample", 20, "--max-length", 1024)}
-SENSELESS = ("rounded", "tokenizer", "rope")
-"""What no perplexity is needed to see."""
+WITHOUT_PERPLEXITY = ("rounded", "tokenizer", "rope")
+"""Models that are not asked wikitext, which takes five minutes."""
 
 
 def noise(folder: Path) -> None:
@@ -127,7 +127,7 @@ def main() -> None:
             shutil.copytree(base, folder)
             DAMAGES[name](folder)
         more = ("--dtype", "bfloat16") if name == "bfloat16" else ()
-        if name in SENSELESS:
+        if name in WITHOUT_PERPLEXITY:
             more = tuple(word for task in TASKS if task != "wikitext" for word in ("--task", task))
         shutil.rmtree(runs / name, ignore_errors=True)
         code, out = evalharness(
