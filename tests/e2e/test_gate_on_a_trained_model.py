@@ -51,9 +51,14 @@ def damaged(tiny: Path, folder: Path, change: Callable[[dict[str, Any]], None]) 
     return folder
 
 
-def noise(weights: dict[str, Any]) -> None:
-    weight = weights["model.layers.1.mlp.down_proj.weight"]
-    weight += 3 * weight.std() * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
+def noise(strength: float) -> Callable[[dict[str, Any]], None]:
+    """On the output of one feed-forward layer, as a multiple of the weights' deviation."""
+
+    def change(weights: dict[str, Any]) -> None:
+        weight = weights["model.layers.1.mlp.down_proj.weight"]
+        weight += strength * weight.std() * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
+
+    return change
 
 
 def two_bits(weights: dict[str, Any]) -> None:
@@ -73,7 +78,10 @@ def test_verdicts(here: Path, tiny: Path, baseline: Path) -> None:
     for task in json.loads(itself.out)["tasks"]:
         assert (task["verdict"], task["fixed"], task["broken"]) == ("ok", 0, 0)
 
-    for name, change in (("noise", noise), ("two_bits", two_bits)):
+    little = damaged(tiny, here / "little", noise(3))  # about six points of one task, which 200 samples hardly tell
+    assert said(*check, "--model", little, "--output", "runs-little", "--strict").code in (1, 2)
+
+    for name, change in (("noise", noise(12)), ("two_bits", two_bits)):
         folder = damaged(tiny, here / name, change)
         ended = said(*check, "--model", folder, "--output", f"runs-{name}", "--junit", "junit.xml")
         assert ended.code == 1, ended.out

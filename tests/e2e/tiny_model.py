@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-STEPS, BATCH, SEED, RATE = 900, 32, 0, 4e-3
+STEPS, BATCH, SEED, RATE = 1500, 32, 0, 4e-3
 QUESTION = 0.1
 """Weight of a question's bytes in the loss: to predict names teaches the model to look one letter back."""
 END = 256
