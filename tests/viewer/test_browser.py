@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from browser import browser_page
+from runs_for_tests import write_run
 from viewer.made import line, run_of
 
 from evalharness.viewer.server import Server
@@ -186,3 +187,23 @@ def test_every_field_and_button_has_a_name(page: Any, address: str) -> None:
             assert page.get_by_role(landmark).count() >= 1
         assert page.locator("table:not(:has(caption))").count() == 0
         assert page.locator("h1").count() == 1
+
+
+@pytest.mark.long
+def test_a_run_of_a_hundred_thousand_samples(tmp_path: Path, browser_page: Any) -> None:
+    right = [float(place % 3 == 0) for place in range(100_000)]
+    write_run(tmp_path / "large", right)
+    with Server(tmp_path) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        browser_page.goto(server.address)
+        browser_page.locator("tr", has_text="made_up").get_by_role("link").click()
+        waits_for_count(browser_page, "100,000 samples")
+        browser_page.get_by_role("button", name="Filter").click()
+        browser_page.get_by_label("outcome").select_option("right")
+        waits_for_count(browser_page, f"{int(sum(right)):,} of 100,000")
+        browser_page.locator("tbody tr").nth(1).get_by_role("link").first.click()
+        assert "Is 3 even?" in browser_page.locator("main").inner_text()
+        browser_page.goto("about:blank")
+        server.shutdown()
+        thread.join()
