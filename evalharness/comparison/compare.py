@@ -13,6 +13,8 @@ from evalharness.records.scores import Scores
 from evalharness.stats.multiplicity import benjamini_hochberg, holm
 from evalharness.stats.power import minimum_detectable_difference
 
+POWER = 0.8
+"""Of the difference that could have been seen."""
 Correction = Literal["holm", "bh", "none"]
 CORRECTIONS: dict[Correction, Callable[[Sequence[float]], list[float]]] = {
     "holm": holm,
@@ -57,7 +59,6 @@ def compare(
     force: bool = False,
     correction: Correction = "holm",
     alpha: float = 0.05,
-    power: float = 0.8,
 ) -> list[Comparison]:
     """Compare every run with the first one of its task.
 
@@ -69,7 +70,7 @@ def compare(
     for scores in runs:
         by_task.setdefault(scores.task, []).append(scores)
     found = [
-        _compared(baseline, candidate, metric, force, alpha, power)
+        _compared(baseline, candidate, metric, force, alpha)
         for baseline, *candidates in by_task.values()
         for candidate in candidates
     ]
@@ -82,9 +83,7 @@ def compare(
     return [replace(comparison, p_adjusted=p_values.get(id(comparison))) for comparison in found]
 
 
-def _compared(
-    baseline: Scores, candidate: Scores, metric: str | None, force: bool, alpha: float, power: float
-) -> Comparison:
+def _compared(baseline: Scores, candidate: Scores, metric: str | None, force: bool, alpha: float) -> Comparison:
     pair = paired(baseline, candidate, force=force)
     name = metric_of(pair, metric)
     facts = baseline.metrics[name]
@@ -100,7 +99,7 @@ def _compared(
         pair=pair,
         difference=found,
         p_adjusted=None,
-        detectable=minimum_detectable_difference(error, alpha, power) if error else None,
+        detectable=minimum_detectable_difference(error, alpha, POWER) if error else None,
         subjects=_parts(pair, name, lambda subset: subset),
         groups=_parts(pair, name, lambda subset: baseline.subsets.get(subset, "")),
         alpha=alpha,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from evalharness.comparison.abilities import by_ability
-from evalharness.comparison.compare import Comparison
+from evalharness.comparison.compare import POWER, Comparison
 from evalharness.comparison.difference import Difference
 from evalharness.comparison.wording import ids, interval, number, p, signed, unsigned
 from evalharness.text_table import columns, markdown_table
@@ -43,7 +43,7 @@ def sentence(comparison: Comparison) -> str:
     if comparison.detectable is None:
         return f"{found.n} samples are too few to tell a difference.{forced}"
     could = unsigned(comparison.detectable, found)
-    return f"no difference found; this n could have seen {could} ({found.n} samples, power 80 %).{forced}"
+    return f"no difference found; this n could have seen {could} ({found.n} samples, power {POWER:.0%}).{forced}"
 
 
 def _abilities(comparisons: Sequence[Comparison]) -> list[str]:

@@ -12,7 +12,7 @@ It passes only by all of them, which needs no correction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from evalharness.comparison.difference import Difference, difference
@@ -95,7 +95,6 @@ class _Measured:
     margin: float
     alpha: float
     p_worse: float | None
-    notes: tuple[str, ...] = field(default=())
 
 
 def check(
@@ -126,7 +125,7 @@ def check(
             measured[gated.task] = found
     levels = holm_levels([(one.p_worse, one.alpha) for one in measured.values()], corrected=gate.correction == "holm")
     for (task, one), level in zip(measured.items(), levels, strict=True):
-        judged[task] = _judge(gate, one, level)
+        judged[task] = _judge(one, level)
     return GateResult(
         gate=gate.gate,
         verdicts=tuple(judged[gated.task] for gated in gate.tasks),
@@ -210,11 +209,10 @@ def _measure(
         margin=margin,
         alpha=alpha if look is None else spent_alpha(look, alpha),
         p_worse=found.p_worse(margin),
-        notes=pair.notes,
     )
 
 
-def _judge(gate: Gate, one: _Measured, level: float) -> TaskVerdict:
+def _judge(one: _Measured, level: float) -> TaskVerdict:
     found = one.difference
     upper, lower = found.gain_bound(level, "upper"), found.gain_bound(one.alpha, "lower")
     verdict: Verdict = "inconclusive"
@@ -241,6 +239,6 @@ def _judge(gate: Gate, one: _Measured, level: float) -> TaskVerdict:
         upper=upper,
         lower=lower,
         alpha=level,
-        notes=one.notes,
+        notes=one.pair.notes,
         model=one.pair.candidate.model_name,
     )

@@ -11,6 +11,7 @@ from evalharness.comparison.difference import difference
 from evalharness.comparison.gate_options import Gate, GatedTask
 from evalharness.comparison.pairing import paired
 from evalharness.errors import NotComparableError, UsageError, nearest
+from evalharness.records.run import ScoreRecord
 from evalharness.records.scores import Scores, score_records
 from evalharness.stats.power import needed_samples, non_inferiority_power
 
@@ -59,7 +60,7 @@ def _planned(gate: Gate, gated: GatedTask, baseline: Scores, candidate: Scores |
         raise UsageError(f"{baseline.place}: no metric '{metric}'; {nearest(metric, baseline.metrics)}")
     record = score_records(baseline)[metric]
     margin = gated.margin_at(record.value or 0.0)
-    error, n, assumed = _error(gated, metric, baseline, candidate)
+    error, n, assumed = _error(gated, metric, baseline, record, candidate)
     alpha = gated.alpha or gate.alpha
     if not error:
         return PlannedTask(task=gated.task, metric=metric, n=n, margin=margin, standard_error=error, assumed=assumed,
@@ -79,7 +80,9 @@ def _planned(gate: Gate, gated: GatedTask, baseline: Scores, candidate: Scores |
     )
 
 
-def _error(gated: GatedTask, metric: str, baseline: Scores, candidate: Scores | None) -> tuple[float | None, int, str]:
+def _error(
+    gated: GatedTask, metric: str, baseline: Scores, record: ScoreRecord, candidate: Scores | None
+) -> tuple[float | None, int, str]:
     """Standard error of the paired difference, the number of samples, and where it comes from."""
     if candidate is not None:
         try:
@@ -89,7 +92,6 @@ def _error(gated: GatedTask, metric: str, baseline: Scores, candidate: Scores | 
         found = pair and difference(pair.samples, metric, baseline.metrics[metric])
         if found and found.standard_error:
             return found.standard_error, found.n, "as between the two runs"
-    record = score_records(baseline)[metric]
     if gated.discordance is not None:
         return math.sqrt(gated.discordance / record.n), record.n, f"{gated.discordance:.0%} of the samples flip"
     if record.standard_error is None:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from evalharness.errors import DataError, DiskError, UsageError
 from evalharness.records.strict_json import one_line, parse
+
+Line = TypeVar("Line")
 
 
 class Journal:
@@ -147,11 +149,24 @@ def read_samples(path: Path) -> Iterator[dict[str, Any]]:
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The good lines of a journal, each with the offset of its end."""
+    return whole_lines(path, parse)
+
+
+def whole_lines(path: Path, read: Callable[[bytes], Line | None]) -> Iterator[tuple[int, Line]]:
+    """What `read` makes of every line, with the offset of the line's end; a torn last one is left out.
+
+    Args:
+        read: gives None where a line is damaged.
+
+    Raises:
+        DataError: there is no journal, or a line before the last one is damaged.
+        DiskError: it cannot be read.
+    """
     end = 0
     try:
         with path.open("rb") as file:
             for number, raw in enumerate(file, 1):
-                line = parse(raw) if raw.endswith(b"\n") else None
+                line = read(raw) if raw.endswith(b"\n") else None
                 if line is None:
                     if file.read(1):
                         raise DataError(

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
-from evalharness.errors import DataError, DiskError
+from evalharness.errors import DataError
 from evalharness.records.folder import Run
+from evalharness.records.journal import whole_lines
 from evalharness.records.run import ResultsRecord, RunRecord, ScoreRecord, score_record
 from evalharness.records.strict_json import parse
 
@@ -212,7 +213,7 @@ def read_sample_scores(path: Path) -> dict[str, SampleScores]:
         DiskError: it cannot be read.
     """
     found: dict[str, SampleScores] = {}
-    for number, sample in enumerate(_sample_scores(path), 1):
+    for number, (_, sample) in enumerate(whole_lines(path, _few), 1):
         before = found.get(sample.id)
         if before is not None and not before.failed:
             raise DataError(
@@ -222,25 +223,6 @@ def read_sample_scores(path: Path) -> dict[str, SampleScores]:
         found.pop(sample.id, None)  # in the order of the lines that count
         found[sample.id] = sample
     return found
-
-
-def _sample_scores(path: Path) -> Iterator[SampleScores]:
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, 1):
-                line = _few(raw) if raw.endswith(b"\n") else None
-                if line is None:
-                    if file.read(1):
-                        raise DataError(
-                            f"{path}: line {number} is damaged, and it is not the last one; "
-                            "mend or delete that line to go on."
-                        )
-                    return
-                yield line
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; a run's folder keeps its samples there.") from None
-    except OSError as error:
-        raise DiskError(f"{path}: the journal cannot be read ({error.strerror or error}).") from error
 
 
 def _few(raw: bytes) -> SampleScores | None:
