@@ -1,16 +1,22 @@
-"""A tiny model that really can do two tasks: bytes as tokens, 0.4 M parameters, trained here in minutes.
+"""A tiny model that really can do two tasks: bytes as tokens, 0.3 M parameters, trained here in about a minute.
 
 What a gate says of real damage is tried on it where no model can be downloaded.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-STEPS, BATCH, SEED, RATE = 1500, 32, 0, 4e-3
+STEPS, SEED = 300, 0
+ROWS = (8, 24)
+"""Of a step, by task: last letters take longer to learn, and their questions are half as long."""
+MATRIX_RATE, OTHER_RATE = 0.02, 4e-3
+WARM, COOL = 20, 0.4
+"""Steps in which the rates rise, and the last part of training in which they fall."""
 QUESTION = 0.1
 """Weight of a question's bytes in the loss: to predict names teaches the model to look one letter back."""
 END = 256
@@ -38,26 +44,41 @@ def train(folder: Path, steps: int = STEPS) -> Path:
         tie_word_embeddings=True,
     )  # fmt: skip
     model = LlamaForCausalLM(config).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
+    optimizers = _optimizers(model)
+    schedules = [torch.optim.lr_scheduler.LambdaLR(each, partial(_rate, steps)) for each in optimizers]
     tasks = [_batches(questions) for questions in pairs()]
     random = torch.Generator().manual_seed(SEED)
     for _ in range(steps):
-        # Half of a batch from each task.
-        parts = [_drawn(ids, weights, BATCH // len(tasks), random) for ids, weights in tasks]
-        longest = max(ids.shape[1] for ids, _ in parts)
-        ids_BT = torch.cat([_padded(ids, longest, END) for ids, _ in parts])
-        weights_BT = torch.cat([_padded(weights, longest, 0.0) for _, weights in parts])[:, 1:]
-        logits_BTV = model(input_ids=ids_BT).logits[:, :-1]
-        losses_BT = torch.nn.functional.cross_entropy(logits_BTV.transpose(1, 2), ids_BT[:, 1:], reduction="none")
-        ((losses_BT * weights_BT).sum() / weights_BT.sum()).backward()
+        # A pass for each task: padded to the longer questions, half of the work would be on padding.
+        losses, count = torch.zeros(()), torch.zeros(())
+        for (ids, weights), rows in zip(tasks, ROWS, strict=True):
+            ids_BT, weights_BT = _drawn(ids, weights, rows, random)
+            logits_BTV = model(input_ids=ids_BT).logits[:, :-1]
+            losses_BT = torch.nn.functional.cross_entropy(logits_BTV.transpose(1, 2), ids_BT[:, 1:], reduction="none")
+            losses = losses + (losses_BT * weights_BT[:, 1:]).sum()
+            count = count + weights_BT[:, 1:].sum()
+        (losses / count).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
+        for each in (*optimizers, *schedules):
+            each.step()
+        model.zero_grad()
     model.save_pretrained(folder)
     _tokenizer(folder)
     return folder
+
+
+def _optimizers(model: Any) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, AdamW for the rest: a fifth of the steps that AdamW alone takes."""
+    matrices = [weight for name, weight in model.named_parameters() if ".layers." in name and weight.ndim == 2]
+    others = [weight for name, weight in model.named_parameters() if not (".layers." in name and weight.ndim == 2)]
+    return [
+        torch.optim.Muon(matrices, lr=MATRIX_RATE, weight_decay=0.0),
+        torch.optim.AdamW(others, lr=OTHER_RATE, weight_decay=0.0, betas=(0.9, 0.98)),
+    ]
+
+
+def _rate(steps: int, step: int) -> float:
+    return min(1.0, (step + 1) / WARM) * min(1.0, max(0.02, (steps - step) / (COOL * steps)))
 
 
 def _batches(questions: list[tuple[str, str]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,10 +101,6 @@ def _drawn(
     chosen = torch.randint(len(ids), (count,), generator=random)
     longest = int((weights[chosen] > 0).sum(1).max())
     return ids[chosen, :longest], weights[chosen, :longest]
-
-
-def _padded(values: torch.Tensor, longest: int, filler: float) -> torch.Tensor:
-    return torch.nn.functional.pad(values, (0, longest - values.shape[1]), value=filler)
 
 
 def _tokenizer(folder: Path) -> None:
