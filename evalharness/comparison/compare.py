@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -35,6 +36,8 @@ class Comparison:
     """p over all comparisons of the table."""
     detectable: float | None
     """The difference that this many samples find with the wanted power; None without an error to judge by."""
+    share_of_repeats: float | None = None
+    """Which part of the square of the difference's error comes from the repeats; None where a side has none."""
     subjects: dict[str, Difference] = field(default_factory=dict)
     """By subset, where the task has several."""
     groups: dict[str, Difference] = field(default_factory=dict)
@@ -50,6 +53,13 @@ class Comparison:
         if self.p_adjusted is None or self.p_adjusted >= self.alpha:
             return "no difference"
         return "better" if found.gain > 0 else "worse"
+
+    @property
+    def detectable_with_more_repeats(self) -> float | None:
+        """What the same samples could find if every one were elicited ever more often."""
+        if self.detectable is None or self.share_of_repeats is None:
+            return None
+        return self.detectable * math.sqrt(1 - self.share_of_repeats)
 
 
 def compare(
@@ -100,10 +110,20 @@ def _compared(baseline: Scores, candidate: Scores, metric: str | None, force: bo
         difference=found,
         p_adjusted=None,
         detectable=minimum_detectable_difference(error, alpha, POWER) if error else None,
+        share_of_repeats=_share_of_repeats(pair, name, found),
         subjects=_parts(pair, name, lambda subset: subset),
         groups=_parts(pair, name, lambda subset: baseline.subsets.get(subset, "")),
         alpha=alpha,
     )
+
+
+def _share_of_repeats(pair: Paired, metric: str, found: Difference) -> float | None:
+    """The repeats of the two sides vary independently, so their variances add: ``(w_a / K_a + w_b / K_b) / n``."""
+    parts = [side.metrics[metric].within for side in (pair.baseline, pair.candidate)]
+    known = [part for part in parts if part is not None]
+    if not known or not found.standard_error:
+        return None
+    return min(1.0, math.fsum(known) / found.n / found.standard_error**2)
 
 
 def metric_of(pair: Paired, metric: str | None) -> str:

@@ -79,6 +79,8 @@ def _details(comparison: Comparison, subjects: bool) -> list[str]:
     lines = [f"baseline {pair.baseline.model_name} ({pair.baseline.place}), candidate {pair.candidate.place}"]
     lines += [f"note: {note}" for note in pair.notes]
     lines.append(f"test: {found.test}; correlation of the scores {found.correlation:.2f}")
+    if repeats := _repeats(comparison):
+        lines.append(repeats)
     for name, samples in (("better", found.better), ("worse", found.worse)):
         if samples:
             lines.append(f"{name} on {len(samples)}: {ids(samples)}")
@@ -88,6 +90,18 @@ def _details(comparison: Comparison, subjects: bool) -> list[str]:
         for name, part in parts.items()
     ]
     return lines + columns(rows) if rows else lines
+
+
+def _repeats(comparison: Comparison) -> str | None:
+    """How much of the error more repeats could take out."""
+    before, after = comparison.detectable, comparison.detectable_with_more_repeats
+    if before is None or after is None:
+        return None
+    found = comparison.difference
+    return (
+        f"repeats: {comparison.share_of_repeats:.0%} of the error's square comes from them; ever more of them could "
+        f"lower what these samples see from {unsigned(before, found)} to {unsigned(after, found)}"
+    )
 
 
 def as_json(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
@@ -103,6 +117,7 @@ def as_json(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
             **facts(comparison.difference),
             "p_adjusted": comparison.p_adjusted,
             "detectable": comparison.detectable,
+            "share_of_repeats": comparison.share_of_repeats,
             "forced": list(comparison.pair.obstacles),
             "notes": list(comparison.pair.notes),
             "better": list(comparison.difference.better),

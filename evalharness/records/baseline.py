@@ -23,8 +23,11 @@ from evalharness.records.format import FORMAT
 from evalharness.records.sample import Number, Record
 from evalharness.records.scores import MetricFacts, SampleScores, Scores, read_json, score_records
 
-PLACES = ("model", "output", "data_dir", "include", "resume", "tokenizer")
-"""Options that say where things lie, which are the candidate's own."""
+PLACES = (
+    "model", "output", "data_dir", "include", "resume", "tokenizer", "adapter", "model_options", "cache", "executor",
+    "workers", "ray_address", "max_tokens_total", "max_cost",
+)  # fmt: skip
+"""Options that say where things lie and compute, which are the candidate's own."""
 DIGITS = 16
 """Of a content hash."""
 
@@ -63,7 +66,7 @@ class BaselineRecord(Record):
     of: int | None = None
     demo: bool = False
     metrics: dict[str, dict[str, Any]]
-    """By name: higher_is_better and aggregate; the first is the headline."""
+    """By name: higher_is_better, aggregate, and within where there were repeats; the first is the headline."""
     efficiency: dict[str, float] = Field(default_factory=dict)
     history: list[Replacement]
     ids: list[str]
@@ -198,7 +201,7 @@ def _record(scores: Scores, history: list[Replacement]) -> BaselineRecord:
         created=scores.created,
         of=scores.of,
         demo=scores.demo,
-        metrics={name: facts._asdict() for name, facts in scores.metrics.items()},
+        metrics={name: _known(facts) for name, facts in scores.metrics.items()},
         efficiency=dict(scores.efficiency),
         history=history,
         ids=[sample.id for sample in samples],
@@ -212,6 +215,10 @@ def _record(scores: Scores, history: list[Replacement]) -> BaselineRecord:
         flags={sample.id: list(sample.flags) for sample in samples if sample.flags},
         failed=[sample.id for sample in samples if sample.failed],
     )
+
+
+def _known(facts: MetricFacts) -> dict[str, Any]:
+    return {key: value for key, value in facts._asdict().items() if value is not None}
 
 
 def _spelled(value: float | None) -> Number | None:

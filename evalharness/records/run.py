@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import Any, Literal
 
 from pydantic import Field
@@ -56,6 +58,23 @@ class RunRecord(Record):
     """The run whose journal was scored again."""
 
 
+class RepeatsRecord(Record):
+    """One metric over the repeats of the samples that were elicited more than once (`stats.power.variance_parts`)."""
+
+    repeats: float
+    """Repeats of a sample; their harmonic mean."""
+    between: float
+    """Variance of the samples' own means: what more samples average out."""
+    within: float
+    """Mean variance of the repeats of one sample: what more repeats average out."""
+    share: float | None
+    """Which part of the square of the mean's standard error comes from the repeats; None without variance."""
+    pass_at: list[float] = Field(default_factory=list)
+    """pass@1, pass@2, ...: the chance that at least one of k repeats is right; empty where values are not 0 and 1."""
+    pass_all: list[float] = Field(default_factory=list)
+    """pass^1, pass^2, ...: the chance that all of k repeats are right."""
+
+
 class ScoreRecord(Record):
     """One metric over the samples."""
 
@@ -74,6 +93,8 @@ class ScoreRecord(Record):
     higher_is_better: bool = True
     aggregate: Literal["mean", "geometric_mean"] = "mean"
     """How the samples' values became one, weighted by the scores' weights."""
+    repeats: RepeatsRecord | None = None
+    """Where the samples were elicited several times."""
 
 
 class EngineLayer(Record):
@@ -115,6 +136,9 @@ class ResultsRecord(Record):
     steps, peak_kv_bytes, prefill_seconds, decode_seconds, prefill_tokens_per_second, decode_tokens_per_second."""
     engine_tree: list[EngineLayer] = Field(default_factory=list)
     """The prefix tree of that session, from the root down."""
+    spent: dict[str, float] = Field(default_factory=dict)
+    """At a server: requests, attempts_again, refusals, prompt_tokens, completion_tokens, reasoning_tokens, cost (US
+    dollars); with a cache: cache_hits, cache_misses. Of a resumed run, the sum over its sessions."""
     seconds: float
     """Time from the first request to the last answer, over all sessions."""
     note: str | None = None
@@ -142,6 +166,28 @@ def score_record(
         n=len(values),
         higher_is_better=higher_is_better,
         aggregate=aggregate,
+    )
+
+
+def repeats_record(values_of_samples: Sequence[Sequence[float]]) -> RepeatsRecord | None:
+    """A metric over the repeats of samples; None where fewer than two samples have two repeats or more."""
+    from evalharness.stats.power import variance_parts
+    from evalharness.stats.repeats import pass_all, pass_at
+
+    repeated = [values for values in values_of_samples if len(values) > 1]
+    if len(repeated) < 2:
+        return None
+    parts = variance_parts(repeated)
+    share = parts.share_of_repeats
+    most = min(map(len, repeated)) if all(value in (0.0, 1.0) for values in repeated for value in values) else 0
+    counts = [(len(values), int(sum(values))) for values in repeated] if most else []
+    return RepeatsRecord(
+        repeats=parts.repeats,
+        between=parts.between,
+        within=parts.within,
+        share=None if math.isnan(share) else share,
+        pass_at=[fmean(pass_at(n, right, k) for n, right in counts) for k in range(1, most + 1)],
+        pass_all=[fmean(pass_all(n, right, k) for n, right in counts) for k in range(1, most + 1)],
     )
 
 

@@ -41,6 +41,8 @@ class MetricFacts(NamedTuple):
 
     higher_is_better: bool = True
     aggregate: Literal["mean", "geometric_mean"] = "mean"
+    within: float | None = None
+    """Mean variance of a sample's repeats divided by their number, where a score is the mean of several repeats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +135,17 @@ def scores_of_run(run: Run) -> Scores:
 
 def _metrics(run: Run, results: ResultsRecord | None, samples: Mapping[str, SampleScores]) -> dict[str, MetricFacts]:
     if results is not None:
-        return {name: MetricFacts(score.higher_is_better, score.aggregate) for name, score in results.scores.items()}
+        averaged = run.record.definition.get("reducer", "mean") == "mean"
+        return {name: _facts(score, averaged) for name, score in results.scores.items()}
     if any(sample.scores for sample in samples.values()):
         raise DataError(f"{run.path}: the run has not ended, so it has no results.json; run it again to finish it.")
     return {"none": MetricFacts()}
+
+
+def _facts(score: ScoreRecord, averaged: bool) -> MetricFacts:
+    repeats = score.repeats if averaged else None
+    within = None if repeats is None else repeats.within / repeats.repeats
+    return MetricFacts(score.higher_is_better, score.aggregate, within)
 
 
 def _groups(record: RunRecord) -> dict[str, str]:

@@ -34,6 +34,7 @@ def section(reported: Reported, anchor: str, samples: Packed) -> str:
         f'<h2 id="{id}-title">{escape(anchor)}</h2>\n'
         + heading(reported)
         + _scores(reported)
+        + _repeats(reported)
         + _calibration(choices, len(reported.facts))
         + _positions(choices)
         + _outputs(reported)
@@ -75,6 +76,36 @@ def _parts(name: str, parts: Mapping[str, Mapping[str, ScoreRecord]]) -> str:
         for metric, score in scores.items()
     ]
     return table(f"Every {name} with its 95 % interval; a column's title sorts by it", head, rows)
+
+
+def _repeats(reported: Reported) -> str:
+    found = {name: score.repeats for name, score in reported.results.scores.items() if score.repeats is not None}
+    if not found:
+        return ""
+    most = max(len(repeats.pass_at) for repeats in found.values())
+    head = ("metric", "repeats", "variance between samples", "within a sample", "share of the error's square")
+    parts = [
+        [
+            text(name), number(repeats.repeats), number(repeats.between), number(repeats.within),
+            number(repeats.share, ".0%"),
+        ]
+        for name, repeats in found.items()
+    ]  # fmt: skip
+    chances = [
+        [text(f"{name}, {said}"), *(number(value) for value in values)]
+        for name, repeats in found.items()
+        for said, values in (("at least one right: pass@k", repeats.pass_at), ("all right: pass^k", repeats.pass_all))
+        if values
+    ]
+    told = (
+        "<h3>Repeats</h3>\n"
+        "<p>The error of a mean over repeats has two sources: samples that differ from each other, which more samples "
+        "average out, and answers to one sample that differ from repeat to repeat, which more repeats do.</p>\n"
+        + table("Where the variance comes from", head, parts, sortable=False)
+    )
+    if chances:
+        told += table("By number of repeats", ("", *(f"k = {k}" for k in range(1, most + 1))), chances, sortable=False)
+    return told
 
 
 # --------------------------------------------------------------------------------------------------------- choices

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evalharness.records.encode import FLAGS
-from evalharness.records.run import ResultsRecord, ScoreRecord, score_record
+from evalharness.records.run import ResultsRecord, ScoreRecord, repeats_record, score_record
 from evalharness.run.plan import Cell
 from evalharness.scoring.base import Metric
 from evalharness.tasks.task import Task
@@ -18,12 +18,14 @@ DEMO_NOTE = "a bundled sample, not the benchmark: it compares with nothing"
 class _Column:
     """Values and weights of one metric, and which samples go together."""
 
-    __slots__ = ("clusters", "values", "weights")
+    __slots__ = ("clusters", "repeats", "values", "weights")
 
     def __init__(self) -> None:
         self.values: list[float] = []
         self.weights: list[float] = []
         self.clusters: list[str] = []
+        self.repeats: list[list[float]] = []
+        """Of the samples that have several, each one's values."""
 
     def record(self, metric: Metric) -> ScoreRecord:
         return score_record(
@@ -32,7 +34,7 @@ class _Column:
             self.clusters,
             aggregate=metric.aggregate,
             higher_is_better=metric.higher_is_better,
-        )
+        ).model_copy(update={"repeats": repeats_record(self.repeats)})
 
 
 _Table = dict[str, _Column]
@@ -69,6 +71,9 @@ def summarise(
                 table[label].values.append(value)
                 table[label].weights.append(weight)
                 table[label].clusters.append(line.get("cluster") or line["id"])
+            if len(line["repeats"]) > 1:
+                values = [repeat["scores"][label] for repeat in line["repeats"] if label in repeat["scores"]]
+                whole[label].repeats.append(values)
     return ResultsRecord(
         run=run,
         scores=_records(task, whole),

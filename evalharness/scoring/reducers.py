@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from evalharness.errors import UsageError, nearest
 from evalharness.scoring.apply import Scored
+from evalharness.stats.repeats import pass_all, pass_at
 from evalharness.types import Score
 
 REDUCERS = ("mean", "majority", "pass@k", "pass^k")
@@ -29,6 +30,12 @@ def check_reducer(name: str, repeats: int) -> None:
         raise UsageError(f"unknown reducer '{name}' (k stands for a number, as in pass@5); {nearest(name, REDUCERS)}")
     if int(at_k[2]) > repeats:
         raise UsageError(f"the reducer '{name}' draws {at_k[2]} of the repeats, but there are {repeats} of them.")
+
+
+def enough(name: str, answered: int) -> bool:
+    """Whether so many answered repeats can be reduced: one, or the k that a reducer draws."""
+    at_k = _AT_K.fullmatch(name)
+    return answered >= (int(at_k[2]) if at_k else 1)
 
 
 def reduce(name: str, scoreds: Sequence[Scored]) -> dict[str, Score]:
@@ -72,12 +79,11 @@ def _mean(label: str, scores: Sequence[Score]) -> Score:
 
 
 def _chance_at_k(name: str) -> Callable[[str, Sequence[Score]], Score]:
-    kind, k = name[len("pass")], int(name[len("pass@") :])
+    chance, k = pass_all if name.startswith("pass^") else pass_at, int(name[len("pass@") :])
 
     def rule(label: str, scores: Sequence[Score]) -> Score:
         n, right = len(scores), _count_right(name, label, scores)
-        favourable = math.comb(right, k) if kind == "^" else math.comb(n, k) - math.comb(n - right, k)
-        return Score(favourable / math.comb(n, k), explanation=f"{right} of {n} repeats are right")
+        return Score(chance(n, right, k), explanation=f"{right} of {n} repeats are right")
 
     return rule
 
