@@ -9,19 +9,23 @@ from evalharness.errors import DataError, UsageError
 from evalharness.options import parse_options
 from evalharness.records.folder import Run, read_run
 from evalharness.run.options import RunOptions
-from evalharness.run.runner import load_backend, run
+from evalharness.run.models import load_backend
+from evalharness.run.runner import run
 from evalharness.tasks.task import Task, load_task
 from evalharness.types import Backend
 
 __all__ = ["evaluate", "load_model", "load_task", "read_run"]
 
 
-def evaluate(task: str | Path | Task, model: str | Backend = "smollm2", **options: Any) -> Run:
+def evaluate(
+    task: str | Path | Task, model: str | Backend | tuple[Any, Any] = "smollm2", **options: Any
+) -> Run:
     """Measure one model on one task and return the run: ``.record``, ``.results``, ``.lines()``, ``.samples()``.
 
     Args:
         task: a task's name, a YAML file, or a loaded task.
-        model: what --model takes, or any object with the `Backend` protocol.
+        model: what --model takes, any object with the `Backend` protocol, or a model and its tokenizer of the
+            library transformers, already in memory: a training loop can measure what it trains.
         options: the keys of `RunOptions`, which are the options of `evalharness run`.
 
     Raises:
@@ -38,6 +42,11 @@ def evaluate(task: str | Path | Task, model: str | Backend = "smollm2", **option
     backends: tuple[Backend, ...] = ()
     if isinstance(model, str):
         options["model"] = (model,)
+    elif isinstance(model, tuple):
+        from evalharness.backends.transformers import from_objects
+
+        told = {key: options[key] for key in ("max_length", "batch_tokens") if key in options}
+        backends = (from_objects(*model, **told),)
     else:
         backends = (model,)
     request = _options({"task": (str(task),), **options}, "evaluate")
@@ -48,8 +57,8 @@ def load_model(spec: str = "smollm2", **options: Any) -> Backend:
     """The backend that --model SPEC would run: its `info` and `tokenizer` are at hand, its weights load when asked.
 
     Args:
-        options: dtype, device, max_length, tokenizer, revision, batch_tokens, threads,
-            numerics, kv_memory.
+        options: dtype, device, max_length, tokenizer, revision, adapter, batch_tokens, threads, numerics, kv_memory,
+            reasoning, cache, executor, workers, model_options, and the other keys of `RunOptions` about models.
     """
     return load_backend(spec, _options({"task": ("",), **options}, "load_model"))
 

@@ -46,6 +46,12 @@ class FailedSamplesError(EvalHarnessError):
     exit_code = 4
 
 
+class BudgetError(EvalHarnessError):
+    """The tokens or the money that a run may spend at a server are spent."""
+
+    exit_code = 5
+
+
 class NotComparableError(EvalHarnessError):
     """Two runs measured different things: another task version, prompt, demonstrations or content, or no sample."""
 

@@ -56,8 +56,12 @@ _BUILTIN: dict[Kind, dict[str, str]] = {
         "zero_shot_chain_of_thought": "evalharness.elicitation.generate:zero_shot_chain_of_thought",
     },
     "backend": {
+        "hf": "evalharness.backends.transformers:load",
+        "litellm": "evalharness.backends.litellm:load",
+        "openai": "evalharness.backends.openai:load",
         "replay": "evalharness.backends.replay:load",
         "stack": "evalharness.backends.stack:load",
+        "vllm": "evalharness.backends.vllm:load",
     },
     "generator": {
         "coin_flip": "evalharness.data.generators.coin_flip:generate",

@@ -184,6 +184,15 @@ class Completion:
     reasoning: str | None = None
     """Thought that the model keeps apart from its answer; never parsed for the answer."""
     tool_calls: tuple[Mapping[str, Any], ...] = ()
+    usage: Mapping[str, int] = field(default_factory=dict)
+    """prompt_tokens, completion_tokens, reasoning_tokens: what a server says of the request, or of the thought."""
+    seconds: float | None = None
+    """From sending the request that was answered to its answer, where a server answers."""
+
+    @property
+    def cut_in_thought(self) -> bool:
+        """Whether the tokens ran out before the answer began: then there is nothing to score."""
+        return self.reasoning is not None and self.finish_reason == "length" and not self.text.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,16 +211,31 @@ Result = Likelihood | Completions
 class Tokenizer(Protocol):
     """Text to ids and back. `encode` adds no BOS or EOS; text that spells a special token becomes it."""
 
-    bos_id: int | None
-    eos_id: int | None
-    add_bos: bool
-    """Whether the model expects a BOS before a plain text."""
-    chat_template: str | None
-    """Jinja2 source, or None for a model without one."""
-    special_tokens: Mapping[str, str]
-    """Names that chat templates use: ``bos_token``, ``eos_token``, ..."""
-    fingerprint: str
-    """sha256 of what decides its ids."""
+    @property
+    def bos_id(self) -> int | None: ...
+
+    @property
+    def eos_id(self) -> int | None: ...
+
+    @property
+    def add_bos(self) -> bool:
+        """Whether the model expects a BOS before a plain text."""
+        ...
+
+    @property
+    def chat_template(self) -> str | None:
+        """Jinja2 source, or None for a model without one."""
+        ...
+
+    @property
+    def special_tokens(self) -> Mapping[str, str]:
+        """Names that chat templates use: ``bos_token``, ``eos_token``, ..."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of what decides its ids."""
+        ...
 
     def encode(self, text: str) -> list[int]: ...
 
@@ -247,10 +271,11 @@ class Wave(Protocol):
 
     def __iter__(self) -> Iterator[Ticket]: ...
 
-    def joined(self) -> list[Ticket]:
+    def joined(self, wait: float = 0.0) -> list[Ticket]:
         """Tickets that arrived since the last call: an engine takes them in at its next step.
 
-        A backend that answers a whole wave at once never calls it and is handed them as its next wave.
+        Where there is none, waits up to `wait` seconds for one. A backend that answers a whole wave at once never
+        calls it and is handed them as its next wave.
         """
         ...
 

@@ -77,7 +77,9 @@ class _Wave:
     def __iter__(self) -> Iterator[_Ticket]:
         return iter(self.taken[: self._first])
 
-    def joined(self) -> list[Ticket]:
+    def joined(self, wait: float = 0.0) -> list[Ticket]:
+        if wait:
+            self._waves._await_late(wait)
         late = [ticket for ticket in self._waves._take_late() if not ticket.cancelled]
         if late:
             self._waves.sizes.append(len(late))
@@ -110,6 +112,7 @@ class Waves:
         """Asked and not sent."""
         self._late: deque[_Ticket] = deque()
         """Sent while the backend is at work: it may take them in, else they go back to the pending ones."""
+        self._late_here = threading.Event()
         self._arrived = 0
         self._armed = False
         self._busy = False
@@ -194,6 +197,7 @@ class Waves:
         self._pending.clear()
         if self._busy:
             self._late.extend(wave)
+            self._late_here.set()
         elif wave:
             self._busy = True
             self.sizes.append(len(wave))
@@ -235,6 +239,10 @@ class Waves:
             )
 
     # ------------------------------------------------------------- on the backend's thread
+
+    def _await_late(self, seconds: float) -> None:
+        self._late_here.wait(seconds)
+        self._late_here.clear()
 
     def _take_late(self) -> list[_Ticket]:
         late = []

@@ -125,6 +125,19 @@ def load(
     )
 
 
+def tokenizer_at(path: Path) -> TextTokenizer:
+    """The tokenizer of a checkpoint folder, tokenizer file or GGUF file.
+
+    Raises:
+        DataError: there is none, or it is damaged.
+        ServiceError: the package tokenizers is not installed.
+    """
+    with _stack_errors():
+        from evalharness.stack.checkpoints.load import load_tokenizer
+
+        return load_tokenizer(path)
+
+
 def convert(source: str, target: Path, *, dtype: str | None = None) -> None:
     """Write the model that `source` names (as in `load`) as a Hugging Face folder.
 
@@ -204,10 +217,10 @@ class StackBackend:
     @cached_property
     def tokenizer(self) -> TextTokenizer:
         """The model's tokenizer, or the one that was asked for instead."""
+        if self._tokenizer_path is not None:
+            return tokenizer_at(self._tokenizer_path)
         with _stack_errors():
-            from evalharness.stack.checkpoints.load import load_tokenizer
-
-            return load_tokenizer(self._tokenizer_path) if self._tokenizer_path else self._checkpoint.tokenizer()
+            return self._checkpoint.tokenizer()
 
     def warm(self) -> None:
         """Read the weights now instead of at the first wave.

@@ -42,14 +42,15 @@ def evaluate(
     """
     from evalharness.run.options import RunOptions
     from evalharness.run.progress import choose
-    from evalharness.run.runner import MODEL_OPTIONS, load_backend, run
+    from evalharness.run.models import LOADED_WITH, load_backend
+    from evalharness.run.runner import run
 
     wanted = [gated.task for gated in gate.tasks if gated.task in baselines]
     requests = {task: RunOptions.model_validate(_request(baselines[task], model, given, output)) for task in wanted}
     scores: dict[str, Scores] = {}
     skipped: dict[str, str] = {}
     began, minutes = time.monotonic(), gate.budget.minutes
-    for options, tasks in _alike(requests, MODEL_OPTIONS):
+    for options, tasks in _alike(requests, LOADED_WITH):
         with closing(load_backend(model, options)) as backend:
             for task in tasks:
                 if minutes is not None and time.monotonic() - began > 60 * minutes:
@@ -73,9 +74,9 @@ def _request(baseline: Scores, model: str, given: Mapping[str, Any], output: Pat
 
 def _alike(requests: Mapping[str, Any], keys: Sequence[str]) -> list[tuple[Any, list[str]]]:
     """Tasks whose models are loaded alike, so that one loading serves them."""
-    groups: dict[tuple[Any, ...], list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for task, options in requests.items():
-        groups.setdefault(tuple(getattr(options, key) for key in keys), []).append(task)
+        groups.setdefault(repr([getattr(options, key) for key in keys]), []).append(task)
     return [(requests[tasks[0]], tasks) for tasks in groups.values()]
 
 

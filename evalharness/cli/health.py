@@ -33,7 +33,7 @@ class Item:
 
 NEEDED = ("jinja2", "numpy", "pydantic", "pyyaml", "rich", "scipy", "typer")
 STACK, HUB = ("torch", "tokenizers", "safetensors"), ("datasets", "huggingface-hub", "pandas", "pyarrow")
-OTHERS = ("transformers", "vllm", "openai")
+OTHERS = ("transformers", "peft", "vllm", "openai", "litellm", "fastapi", "ray")
 
 
 def packages() -> Iterator[Item]:
@@ -51,9 +51,8 @@ def packages() -> Iterator[Item]:
         else:
             yield Item(title, "ok", versions)
     found = [f"{name} {version}" for name in OTHERS if (version := _version(name))]
-    yield Item(
-        "others", "note", ", ".join(found) if found else f"none of {', '.join(OTHERS)}, which no command needs yet"
-    )
+    none = f"none of {', '.join(OTHERS)}; `evalharness models` says what needs them"
+    yield Item("others", "note", ", ".join(found) if found else none)
 
 
 def _version(name: str) -> str | None:

@@ -15,8 +15,10 @@ from typer.core import TyperGroup
 from evalharness.errors import DiskError, EvalHarnessError
 
 COMMANDS = ("run", "tasks", "new", "runs", "inspect", "rescore", "compare", "check", "watch", "baseline", "report",
-            "view", "leaderboard", "export", "models", "doctor", "convert")  # fmt: skip
+            "view", "leaderboard", "export", "import", "serve", "cache", "models", "doctor", "convert")  # fmt: skip
 """In the order of `--help`; each is a module of this package with a typer `app`."""
+_MODULES = {"import": "import_"}
+"""Where a command's name is a word of Python."""
 
 EX_USAGE = 64
 EX_INTERNAL = 70
@@ -33,7 +35,7 @@ class _LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"evalharness.cli.{cmd_name}")
+        module = import_module(f"evalharness.cli.{_MODULES.get(cmd_name, cmd_name)}")
         command = typer.main.get_command(module.app)
         command.name = cmd_name
         return command
@@ -75,9 +77,21 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     _print_anything()
     # `--debug` is understood wherever it stands.
-    arguments = [argument for argument in arguments if argument != "--debug"]
+    arguments = _with_cache([argument for argument in arguments if argument != "--debug"])
     code = _guarded(arguments, debug)
     sys.exit(EX_TERMINATED if _terminated and code == EX_INTERRUPTED else code)
+
+
+def _with_cache(arguments: list[str]) -> list[str]:
+    """``--cache`` may stand alone: then the cache is the user's own. Options with an optional value are not typer's."""
+    if "--cache" not in arguments:
+        return arguments
+    place = arguments.index("--cache") + 1
+    if place < len(arguments) and not arguments[place].startswith("-"):
+        return arguments
+    from evalharness.cli.folders import default_cache
+
+    return [*arguments[:place], str(default_cache()), *arguments[place:]]
 
 
 def _print_anything() -> None:

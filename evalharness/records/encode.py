@@ -146,7 +146,7 @@ def _call(call: Call) -> dict[str, Any]:
     if call.sampling is not None:
         encoded["sampling"] = _sampling(call.sampling)
     if call.completions:
-        encoded["completions"] = [_completion(completion) for completion in call.completions]
+        encoded["completions"] = [encode_completion(completion) for completion in call.completions]
     if call.continuations:
         encoded["continuations"] = list(call.continuations)
     if call.likelihoods:
@@ -175,7 +175,8 @@ def _sampling(sampling: Sampling) -> dict[str, Any]:
     }
 
 
-def _completion(completion: Completion) -> dict[str, Any]:
+def encode_completion(completion: Completion) -> dict[str, Any]:
+    """A completion as a call keeps it; its token ids are counted, not kept."""
     encoded: dict[str, Any] = {"text": completion.text, "finish_reason": completion.finish_reason}
     if completion.stop is not None:
         encoded["stop"] = completion.stop
@@ -189,6 +190,10 @@ def _completion(completion: Completion) -> dict[str, Any]:
         encoded["reasoning"] = completion.reasoning
     if completion.tool_calls:
         encoded["tool_calls"] = [dict(call) for call in completion.tool_calls]
+    if completion.usage:
+        encoded["usage"] = dict(completion.usage)
+    if completion.seconds is not None:
+        encoded["seconds"] = round(completion.seconds, 3)
     return encoded
 
 
@@ -236,16 +241,19 @@ def _sampling_of(encoded: Mapping[str, Any]) -> Sampling:
 
 
 def completion_of(completion: Mapping[str, Any]) -> Completion:
-    """A completion as a call keeps it; without its token ids."""
+    """A completion from how a call keeps it; its token ids are there only where someone added them."""
     log_probabilities = completion.get("log_probabilities")
     return Completion(
         text=completion["text"],
+        ids=tuple(completion.get("ids", ())),
         finish_reason=completion.get("finish_reason", "unknown"),
         stop=completion.get("stop"),
         log_probabilities=None if log_probabilities is None else tuple(log_probabilities),
         likeliest=tuple(tuple((id, value) for id, value in place) for place in completion.get("likeliest", ())),
         reasoning=completion.get("reasoning"),
         tool_calls=tuple(completion.get("tool_calls", ())),
+        usage=completion.get("usage", {}),
+        seconds=completion.get("seconds"),
     )
 
 

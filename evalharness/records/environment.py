@@ -31,7 +31,7 @@ MASK = "***"
 def environment(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Facts about this process for run.json; imports no package to learn its version."""
     return {
-        "versions": _versions(),
+        "versions": installed_versions(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
@@ -75,7 +75,7 @@ def without_secrets(value: Any) -> Any:
     return _SECRET_TEXT.sub(MASK, value) if isinstance(value, str) else value
 
 
-def _versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
     # Ours from the code itself, which need not be installed.
     versions = {"evalharness": __version__}
     for package in _PACKAGES:

@@ -59,6 +59,10 @@ class CompletionRecord(Record):
     reasoning: str | None = None
     """Thought that the model keeps apart from its answer."""
     tool_calls: list[dict[str, Any]] | None = None
+    usage: dict[str, int] | None = None
+    """prompt_tokens, completion_tokens, reasoning_tokens, where a server told them or a thought was kept apart."""
+    seconds: float | None = None
+    """From sending the request to its answer, where a server answered."""
 
 
 class CallRecord(Record):

@@ -37,8 +37,9 @@ class Usage:
     def answered(self, request: Request, result: Result) -> None:
         self.answered_tokens += len(_read(request))
         if isinstance(result, Completions):
+            told = result.completions[0].usage.get("completion_tokens", 0)
             lengths = [len(completion.ids) for completion in result.completions]
-            self.generated_tokens += sum(lengths)
+            self.generated_tokens += sum(lengths) or told
             self.longest = max(self.longest, *lengths)
 
     @property

@@ -17,9 +17,10 @@ from typing import Any
 from evalharness.backends.batching import Waves
 from evalharness.run.accounting import Usage
 from evalharness.run.execute import execute, fits
+from evalharness.run.models import load_backend
 from evalharness.run.options import RunOptions
 from evalharness.run.plan import Cell, plan
-from evalharness.run.runner import load_backend, warm
+from evalharness.run.runner import warm
 from evalharness.types import (
     Backend,
     BackendInfo,

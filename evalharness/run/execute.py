@@ -8,7 +8,7 @@ from typing import Any
 
 from evalharness.backends.batching import Waves
 from evalharness.elicitation.base import Ask
-from evalharness.errors import DiskError, EvalHarnessError, FailedSamplesError, UsageError
+from evalharness.errors import BudgetError, DiskError, EvalHarnessError, FailedSamplesError, UsageError
 from evalharness.prompting.prompter import Prompter
 from evalharness.run.accounting import Meter, Usage
 from evalharness.run.interruption import NAME
@@ -18,9 +18,10 @@ from evalharness.tasks.files import read_yaml
 from evalharness.types import Attempt, Backend, Reference, Sample
 
 PENDING_TOKENS = 1 << 21
-"""Samples are admitted while the prompts that wait for an answer hold fewer tokens than this."""
+"""Samples are admitted while the prompts that wait for an answer hold fewer tokens than this, for each copy of the
+model that answers."""
 RUNNING_SAMPLES = 4096
-"""And while fewer samples than this are on their way."""
+"""And while fewer samples than this are on their way, for each copy."""
 FEW = 20
 """So many samples may always fail before a run is given up early."""
 
@@ -48,6 +49,7 @@ async def execute(cell: Cell, backend: Backend, samples: Sequence[Sample], sink:
 
     Raises:
         FailedSamplesError: so many samples failed that the run is given up.
+        BudgetError: what may be spent at a server is spent.
         DiskError: the journal cannot be written.
         CancelledError: the run is asked to end (`interruption.interrupt`).
     """
@@ -62,9 +64,14 @@ async def execute(cell: Cell, backend: Backend, samples: Sequence[Sample], sink:
         system_prompt=options.system_prompt,
     )
     errors: list[str] = []
+    spent: list[BudgetError] = []
 
     async def one(sample: Sample, meter: Meter) -> None:
-        line = await _finished(cell, sample, prompter, meter)
+        try:
+            line = await _finished(cell, sample, prompter, meter)
+        except BudgetError as error:  # what is under way ends as it would, nothing further is asked
+            spent.append(error)
+            return
         sink(line)
         if line.get("error"):
             errors.append(line["error"])
@@ -76,6 +83,8 @@ async def execute(cell: Cell, backend: Backend, samples: Sequence[Sample], sink:
     async with Waves(backend, time_limit=options.time_limit) as waves:
         meter = Meter(waves, usage)
         await _admit(samples, lambda sample: one(sample, meter), waves)
+    if spent:
+        raise spent[0]
 
 
 async def _admit(samples: Sequence[Sample], one: Callable[[Sample], Coroutine[Any, Any, None]], waves: Waves) -> None:
@@ -91,9 +100,12 @@ async def _admit(samples: Sequence[Sample], one: Callable[[Sample], Coroutine[An
         ended.set()
 
     waves.more = True
+    copies: int = getattr(waves.backend, "copies", 1)
     try:
         for sample in samples:
-            while running and (waves.pending_tokens >= PENDING_TOKENS or len(running) >= RUNNING_SAMPLES):
+            while running and (
+                waves.pending_tokens >= copies * PENDING_TOKENS or len(running) >= copies * RUNNING_SAMPLES
+            ):
                 ended.clear()
                 await ended.wait()
             if broken:
@@ -122,7 +134,7 @@ async def _finished(cell: Cell, sample: Sample, prompter: Prompter, meter: Meter
         reference = cell.task.renderer.reference(sample)
         attempts = await _attempts(cell, sample, reference, prompter, meter)
         return scored_line(cell.name, cell.task, sample, reference, attempts)
-    except (DiskError, UsageError):
+    except (BudgetError, DiskError, UsageError):
         raise
     except EvalHarnessError as error:
         sentence = str(error)

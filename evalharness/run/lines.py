@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalharness.records.encode import attempts_of, reference_of, sample_line
-from evalharness.scoring.apply import flags
-from evalharness.scoring.reducers import reduce
+from evalharness.scoring.apply import Scored, cut_in_thought, flags
+from evalharness.scoring.reducers import enough, reduce
 from evalharness.tasks.task import Task
 from evalharness.types import Attempt, Reference, Sample
 
@@ -15,8 +15,15 @@ from evalharness.types import Attempt, Reference, Sample
 def scored_line(
     name: str, task: Task, sample: Sample, reference: Reference, attempts: Sequence[Attempt]
 ) -> dict[str, Any]:
-    """Parse and score every attempt, reduce the repeats, and collect the flags of all of them."""
-    scoreds = [task.scorer.score(attempt, reference) for attempt in attempts]
+    """Parse and score every attempt, reduce the repeats, and collect the flags of all of them.
+
+    An attempt whose tokens ran out before an answer began is not wrong but unscored: it is flagged ``truncated`` and in
+    no mean.
+    """
+    scoreds = [
+        Scored(None) if cut_in_thought(attempt) else task.scorer.score(attempt, reference) for attempt in attempts
+    ]
+    answered = [scored for scored in scoreds if scored.scores]
     raised = {
         flag
         for attempt, scored in zip(attempts, scoreds, strict=True)
@@ -31,7 +38,7 @@ def scored_line(
         reference=reference,
         attempts=attempts,
         scoreds=scoreds,
-        reduced=reduce(task.definition.reducer, scoreds),
+        reduced=reduce(task.definition.reducer, answered) if enough(task.definition.reducer, len(answered)) else {},
         flags=raised,
     )
 

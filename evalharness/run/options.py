@@ -18,7 +18,7 @@ class RunOptions(Options):
     task: tuple[str, ...] = Field(min_length=1)
     """Names, globs, suites, paths of YAML files; ``mmlu/astronomy`` is one subset."""
     model: tuple[str, ...] = (DEFAULT_MODEL,)
-    """smollm2, a folder or GGUF file, or BACKEND:WHAT such as replay:FILE."""
+    """smollm2, a folder or GGUF file, or BACKEND:WHAT such as hf:PATH, openai:URL#NAME, replay:FILE."""
     protocol: str | None = None
     """One of the task's protocols."""
     shots: int | None = Field(default=None, ge=0)
@@ -51,6 +51,12 @@ class RunOptions(Options):
     """A tokenizer other than the model's own: a folder or GGUF file."""
     revision: str | None = None
     """Of a model on the hub."""
+    adapter: str | None = None
+    """A PEFT adapter: a folder, or a name on the hub."""
+    reasoning: str | None = None
+    """How thoughts are told from answers: think, thinking, reasoning, thought, or field where a server does it."""
+    model_options: dict[str, Any] = Field(default_factory=dict)
+    """Further options of this kind of model."""
     batch_tokens: int | None = Field(default=None, ge=1)
     """Tokens that are computed together."""
     numerics: Literal["exact", "fast"] | None = None
@@ -61,7 +67,19 @@ class RunOptions(Options):
     """Processor threads."""
     time_limit: float | None = Field(default=None, gt=0)
     """Seconds that one request may be in service."""
-    max_errors: float = Field(default=0.1, ge=0, le=1)
+    max_tokens_total: int | None = Field(default=None, ge=1)
+    """Tokens that may be spent at a server, read and written."""
+    max_cost: float | None = Field(default=None, gt=0)
+    """US dollars that may be spent at a server."""
+    cache: Path | None = None
+    """A folder in which answers are kept, and looked up before a model is asked."""
+    executor: Literal["local", "process", "ray"] = "local"
+    """Where models compute: in this process, in several of this machine, on a Ray cluster."""
+    workers: int | None = Field(default=None, ge=1)
+    """Copies of the model, where the executor has several: one for each GPU, or core, unless told otherwise."""
+    ray_address: str | None = None
+    """The cluster's, as ray.init takes it."""
+    max_errors: float = Field(default=0.05, ge=0, le=1)
     """Share of samples that may fail before the run does."""
     data_dir: Path | None = None
     """A mirror of data sets (docs/data.md)."""

@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evalharness import registry
-from evalharness.errors import EvalHarnessError, FailedSamplesError, UsageError, nearest
+from evalharness.errors import EvalHarnessError, FailedSamplesError, UsageError
 from evalharness.hashing import canonical_json, sha256_text
 from evalharness.records.environment import environment, without_secrets
 from evalharness.records.folder import Run, read_run
@@ -23,6 +22,7 @@ from evalharness.records.run import EngineLayer, ResultsRecord, RunRecord, State
 from evalharness.run.accounting import Usage
 from evalharness.run.execute import execute, fits
 from evalharness.run.lines import headline
+from evalharness.run.models import load_backend
 from evalharness.run.options import RunOptions
 from evalharness.run.plan import Cell, plan, settings_of
 from evalharness.run.progress import Progress, Silent, showing
@@ -32,19 +32,6 @@ from evalharness.types import Backend
 
 RUNS = Path("runs")
 """Where runs lie unless --output says otherwise."""
-
-MODEL_OPTIONS = (
-    "dtype",
-    "device",
-    "max_length",
-    "tokenizer",
-    "revision",
-    "batch_tokens",
-    "threads",
-    "numerics",
-    "kv_memory",
-)
-"""What a backend is loaded with."""
 
 Report = Callable[[Run, ResultsRecord], None]
 
@@ -107,23 +94,6 @@ def _cells(cells: Sequence[Cell], model: Model, progress: Progress, report: Repo
     return done
 
 
-def load_backend(spec: str, options: RunOptions) -> Backend:
-    """The backend that a model's name means: ``smollm2``, a path, or ``KIND:WHAT``.
-
-    Raises:
-        UsageError: an unknown kind or an option that the backend does not have.
-        DataError, ServiceError: the model is damaged or not there.
-    """
-    kind, colon, what = spec.partition(":")
-    if not colon or (kind not in registry.names("backend") and ("/" in kind or Path(spec).exists())):
-        kind, what = "stack", spec
-    elif kind not in registry.names("backend"):
-        raise UsageError(f"--model {spec}: unknown backend '{kind}'; {nearest(kind, registry.names('backend'))}")
-    given = {key: value for key in MODEL_OPTIONS if (value := getattr(options, key)) is not None}
-    backend: Backend = registry.lookup("backend", kind)(what, **given)
-    return backend
-
-
 # --------------------------------------------------------------------------- one cell
 
 
@@ -134,11 +104,13 @@ def _run_cell(cell: Cell, model: Model, run: Run, progress: Progress) -> Results
         before = run.results.seconds if run.results else 0.0
         began = time.perf_counter()
         usage = Usage()
-        engine_report(model.backend)  # what was counted before belongs to another cell
+        for told in (engine_report, spent):
+            told(model.backend)  # what was counted before belongs to another cell
         run.write(run.record.model_copy(update={"state": "running"}))
 
         def close(state: State) -> ResultsRecord:
-            results = _summary(cell, run, usage, engine_report(model.backend), before + time.perf_counter() - began)
+            seconds = before + time.perf_counter() - began
+            results = _summary(cell, run, usage, engine_report(model.backend), spent(model.backend), seconds)
             run.write(_ended(run, state))
             return results
 
@@ -188,14 +160,30 @@ def engine_report(backend: Backend) -> EngineTold:
     return report() if report is not None else ({}, [])
 
 
-def _summary(cell: Cell, run: Run, usage: Usage, engine: EngineTold, seconds: float) -> ResultsRecord:
+def spent(backend: Backend) -> Mapping[str, float]:
+    """What was spent at a server, and saved by a cache, since this was last asked."""
+    told = getattr(backend, "spent", None)
+    return told() if told is not None else {}
+
+
+def _summary(
+    cell: Cell, run: Run, usage: Usage, engine: EngineTold, spent: Mapping[str, float], seconds: float
+) -> ResultsRecord:
     """Write results.json; what earlier sessions of a resumed run used is added."""
     before = run.results.usage if run.results else {}
     counts = {key: count + before.get(key, 0) for key, count in usage.counts().items()}
-    told = {"engine": engine[0], "engine_tree": [EngineLayer.model_validate(layer) for layer in engine[1]]}
+    told = {
+        "engine": engine[0],
+        "engine_tree": [EngineLayer.model_validate(layer) for layer in engine[1]],
+        "spent": _added(run.results.spent if run.results else {}, spent),
+    }
     results = of_cell(cell, run.lines(), run.record.id, counts, seconds).model_copy(update=told)
     run.write(results)
     return results
+
+
+def _added(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(before.get(name, 0.0) + now.get(name, 0.0), 6) for name in [*before, *now]}
 
 
 def _ended(run: Run, state: State) -> RunRecord:
@@ -249,11 +237,16 @@ def _resumed(run: Run, record: RunRecord, options: RunOptions) -> Run:
 
 
 def _unfinished(suffix: str, settings: Mapping[str, Any]) -> Run | None:
-    """The latest unfinished run of these settings; of the other runs only the names are read."""
+    """The latest run of these settings that has samples to ask; of the other runs only the names are read."""
     named = re.compile(rf"\d{{4}}-\d\d-\d\d-{re.escape(suffix)}(-\d+)?")
     runs = [Run(path.parent) for path in RUNS.glob(f"*/{RUN}") if named.fullmatch(path.parent.name)]
-    unfinished = [run for run in runs if run.record.state != "finished" and run.record.settings == settings]
+    unfinished = [run for run in runs if _incomplete(run) and run.record.settings == settings]
     return max(unfinished, key=lambda run: run.record.created, default=None)
+
+
+def _incomplete(run: Run) -> bool:
+    """Whether a run has samples to ask: it has not ended, or some of its samples failed."""
+    return run.record.state != "finished" or (run.results is not None and run.results.counts.get("errored", 0) > 0)
 
 
 def _new(path: Path) -> Path:

@@ -83,5 +83,11 @@ def flags(attempt: Attempt, scored: Scored) -> dict[str, bool]:
     }
 
 
+def cut_in_thought(attempt: Attempt) -> bool:
+    """Whether every final completion ran out of tokens while the model was still thinking."""
+    final = _final_completions(attempt)
+    return bool(final) and all(completion.cut_in_thought for completion in final)
+
+
 def _final_completions(attempt: Attempt) -> tuple[Completion, ...]:
     return next((call.completions for call in reversed(attempt.calls) if call.completions), ())

@@ -16,7 +16,7 @@ def pass_at(n: int, right: int, k: int) -> float:
         UsageError: k is not between 1 and n.
     """
     _check(n, k)
-    return 1 - comb(n - right, k) / comb(n, k)
+    return (comb(n, k) - comb(n - right, k)) / comb(n, k)
 
 
 def pass_all(n: int, right: int, k: int) -> float:

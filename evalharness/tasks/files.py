@@ -104,8 +104,8 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def setting(assignment: str) -> dict[str, Any]:
-    """``decode.temperature=0.7`` as ``{"decode": {"temperature": 0.7}}``; the value is read as YAML.
+def setting(assignment: str, option: str = "--set") -> dict[str, Any]:
+    """``decode.temperature=0.7``, as it stands behind `option`, as ``{"decode": {"temperature": 0.7}}``; the value is read as YAML.
 
     Raises:
         UsageError: no ``=``, or an empty key.
@@ -115,7 +115,8 @@ def setting(assignment: str) -> dict[str, Any]:
     key, equals, text = assignment.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise UsageError(f"--set {assignment}: write a key and a value, such as --set decode.temperature=0.7.")
+        example = "--set decode.temperature=0.7" if option == "--set" else f"{option} name=value"
+        raise UsageError(f"{option} {assignment}: write a key and a value, such as {example}.")
     try:
         value: Any = yaml.safe_load(text) if text else ""
     except yaml.YAMLError:

