@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self._refused():
             return
-        prompt = body.get("prompt") or body["messages"][-1]["content"]
+        prompt = body.get("prompt") or (body.get("messages") or body["input"])[-1]["content"]
         read = prompt if isinstance(prompt, str) else " ".join(map(str, prompt))
         with self.server.lock:
             self.server.asked.append(body)
@@ -101,6 +101,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and self._misbehaved(fault, body):
             return
         time.sleep(self.server.latency)
+        if self.path == "/v1/responses":
+            self._say(200, self._response(body, read))
+            return
         texts = self.path.endswith("/completions") and "messages" not in body
         if (texts and not self.server.completions) or (not texts and not self.server.chat):
             self._say(404, {"error": {"message": "not offered"}})
@@ -170,6 +173,32 @@ class _Handler(BaseHTTPRequestHandler):
                 return {**told, "object": "text_completion", "choices": [{"index": 0, **choice}]}
             choice = {"text": read + said, "finish_reason": "length", "logprobs": self._echo(body["prompt"], fault)}
         return {**told, "object": "text_completion", "choices": [{"index": turn, **choice} for turn in range(number)]}
+
+    def _response(self, body: dict[str, Any], read: str) -> dict[str, Any]:
+        said = answer(read)
+        cut = len(said) > body["max_output_tokens"]
+        message = {"type": "output_text", "text": said[: body["max_output_tokens"]], "annotations": []}
+        usage = {"input_tokens": len(read), "output_tokens": len(said), "total_tokens": len(read) + len(said)}
+        return {
+            "id": "x",
+            "object": "response",
+            "created_at": 0,
+            "status": "incomplete" if cut else "completed",
+            "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
+            "model": MODEL,
+            "output": [
+                {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "Hm."}]},
+                {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [message]},
+            ],
+            "usage": {
+                **usage,
+                "input_tokens_details": {"cached_tokens": 0},
+                "output_tokens_details": {"reasoning_tokens": 3},
+            },
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+        }
 
     def _echo(self, prompt: str | list[int], fault: str | None) -> dict[str, Any]:
         """A token is a letter, or an id; one more is generated."""

@@ -11,8 +11,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from evalharness.backends.openai import MOST_STOPS, of_chat
+from evalharness.backends.openai import MOST_STOPS
 from evalharness.backends.reasoning import FIELD, answer_cut
+from evalharness.backends.remote.answers import of_chat
 from evalharness.backends.remote.budget import Budget, Price, price_of, usage_of
 from evalharness.backends.remote.failures import MalformedAnswerError
 from evalharness.backends.remote.options import TIME_LIMIT, RemoteOptions

