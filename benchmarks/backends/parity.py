@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 TASKS = {
-    "arc_easy": ["--limit", "20", "--shots", "5"],
+    "arc_easy": ["--limit", "20"],
     "wikitext": ["--limit", "3", "--max-length", "1024"],
     "gsm8k": ["--limit", "10", "--shots", "5", "--set", "decode.max_tokens=64"],
 }

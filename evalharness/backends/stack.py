@@ -18,6 +18,7 @@ from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evalharness.backends.checks import Limits, torch_device
 from evalharness.errors import DataError, EvalHarnessError, ServiceError, UsageError, nearest
 from evalharness.stack.errors import CheckpointError
 from evalharness.types import (
@@ -295,7 +296,7 @@ class StackBackend:
 
         if self._threads is not None:
             torch.set_num_threads(self._threads)
-        model = build(self._checkpoint, getattr(torch, self._dtype), _device(self._device))
+        model = build(self._checkpoint, getattr(torch, self._dtype), torch_device(self._device))
         model.pack()
         report = EngineReport(kv_bytes_per_token=bytes_per_token(model.config, model.dtype))
         memory = self._kv_memory * 2**30 if self._kv_memory else _free_memory(model.device) / 4
@@ -329,28 +330,13 @@ class StackBackend:
     def _score_job(self, request: ScoreRequest, ticket: Ticket) -> ScoreJob:
         from evalharness.stack.engine.requests import ScoreJob
 
-        ids = _ids(request.ids)
-        if not 1 <= request.start <= len(ids):
-            raise UsageError(
-                f"a score from token {request.start} of {len(ids)}: give a start between 1 and the length."
-            )
-        # The last token is scored but never fed: a sequence may be one token longer than the context.
-        self._check(ids, len(ids) - 1, request)
+        ids = self._limits.scored(request)
         return ScoreJob(ids=ids, start=request.start, user=_user(request), listener=_Answer(ticket, _likelihood))
 
     def _generate_job(self, request: GenerateRequest, ticket: Ticket) -> GenerateJob:
         from evalharness.stack.engine.requests import GenerateJob, Sampling
 
-        ids, sampling = _ids(request.prompt.ids), request.sampling
-        if not ids:
-            raise DataError("the prompt is empty: a model needs at least one token to continue.")
-        if sampling.max_tokens < 1 or request.n < 1:
-            raise UsageError(f"max_tokens is {sampling.max_tokens} and n is {request.n}: each must be at least 1.")
-        self._check(ids, len(ids), request)
-        size = self._checkpoint.config.vocab_size
-        wrong = [id for id, _ in sampling.logit_bias if not 0 <= id < size]
-        if wrong:
-            raise UsageError(f"logit_bias: token {wrong[0]} is outside the model's vocabulary of {size}.")
+        ids, sampling = self._limits.prompt(request), request.sampling
         return GenerateJob(
             ids=ids,
             max_tokens=sampling.max_tokens,
@@ -402,19 +388,9 @@ class StackBackend:
                     raise UsageError(f"{kind}: texts cannot be held to it: {error}.") from None
         return self._constraints[kind, source]
 
-    def _check(self, ids: tuple[int, ...], fed: int, request: ScoreRequest | GenerateRequest) -> None:
-        place = f"{request.origin.task}, sample {request.origin.sample_id}"
-        if fed > self._max_length:
-            raise DataError(
-                f"{place}: {len(ids)} tokens are more than the {self._max_length} that {self.name} takes; "
-                "shorten the prompt."
-            )
-        size = self._checkpoint.config.vocab_size
-        if any(not 0 <= id < size for id in ids):
-            raise DataError(
-                f"{place}: a token id is outside the model's vocabulary of {size}; "
-                "the tokenizer belongs to another model."
-            )
+    @cached_property
+    def _limits(self) -> Limits:
+        return Limits(self.name, self._max_length, self._checkpoint.config.vocab_size)
 
     @cached_property
     def _eos_ids(self) -> frozenset[int]:
@@ -481,12 +457,6 @@ def _completions(texts: tuple[Generation, ...]) -> Completions:
 # --------------------------------------------------------------------------- arguments
 
 
-def _ids(ids: tuple[int, ...] | None) -> tuple[int, ...]:
-    if ids is None:
-        raise UsageError("the stack answers token ids only; render the prompt with the backend's tokenizer.")
-    return ids
-
-
 def _locate(spec: str) -> Path:
     if spec == EMBEDDED:
         path = _embedded()
@@ -512,16 +482,6 @@ def _dtype(name: str | None) -> str:
     if name not in _DTYPES:
         raise UsageError(f"--dtype {name}: no such type of numbers; {nearest(name, _DTYPES)}")
     return _DTYPES[name]
-
-
-def _device(name: str) -> Any:
-    import torch
-
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ServiceError(f"--device {name}: torch cannot use it ({reason}); 'cpu' always works.") from None
 
 
 def _default_threads() -> int:
