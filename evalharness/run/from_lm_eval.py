@@ -10,9 +10,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from evalharness.data.sources import MissingDataError
+from evalharness.data.sources import MissingDataError, SourceSettings, mirror_root
 from evalharness.elicitation.base import Ask
-from evalharness.errors import EvalHarnessError
+from evalharness.errors import DataError, EvalHarnessError
 from evalharness.hashing import canonical_json, sha256_text
 from evalharness.prompting.demonstrations.select import LM_EVAL_SEED
 from evalharness.prompting.prompter import Prompter
@@ -20,13 +20,15 @@ from evalharness.records.environment import without_secrets
 from evalharness.records.folder import Run
 from evalharness.records.foreign.lm_eval import Logged, LoggedTask, attempt_of, read_results, sampling_of
 from evalharness.records.foreign.lm_eval_run import AGREES, metric_name, run_of, score_of
-from evalharness.records.foreign.run import ForeignRun, folder_name, keep, told
+from evalharness.records.foreign.run import ForeignRun, check_free, folder_name, keep, told
 from evalharness.records.run import ResultsRecord, RunRecord
+from evalharness.registry import task_files
 from evalharness.run.lines import scored_line
 from evalharness.run.options import RunOptions
 from evalharness.run.plan import Cell, plan, settings_of
 from evalharness.run.summary import of_cell
 from evalharness.tasks.lm_eval_names import counterpart
+from evalharness.tasks.task import load_task
 from evalharness.types import (
     Completion,
     Completions,
@@ -62,11 +64,15 @@ def import_lm_eval(
         DataError: a file is torn, misses what is needed, or is of a newer lm-eval.
         DiskError: the disk refuses.
     """
-    found = read_results(place)
+    # What the user named wrongly is an error, and no reason for a run to be foreign.
+    mirror_root(SourceSettings(data_dir=data_dir))
+    task_files(include)
+    found = read_results(place, tasks)
     options = RunOptions(task=("any",), data_dir=data_dir, include=tuple(include))
-    wanted = [task for task in found.tasks if not tasks or task.name in tasks]
     # Everything is read before anything is written.
-    converted = [_converted(task, options) for task in wanted]
+    converted = [_converted(task, options) for task in found.tasks]
+    for record, _, _ in converted:
+        check_free(to / folder_name(record))
     runs = []
     for record, lines, results in converted:
         runs.append((keep(record, lines, results, to / folder_name(record)), results))
@@ -110,19 +116,24 @@ def _cell(task: LoggedTask, options: RunOptions) -> Cell | None:
         return None
     config = task.file.get("config")
     seed = config.get("fewshot_seed") if isinstance(config, dict) else None
+    own = load_task(ours.name, protocol=ours.protocol, include=options.include).definition.demonstrations.shots
     shots = task.fact("n-shot", 0)
+    if not isinstance(shots, int) or shots < 0:
+        raise DataError(f"the log says {shots!r:.40} for the number of demonstrations.")
     (cell,) = plan(
         options.model_copy(
             update={
                 "task": (ours.name,),
                 "protocol": ours.protocol,
-                "shots": shots if isinstance(shots, int) else None,
+                "shots": shots if shots != own else None,
                 "seed": seed - LM_EVAL_SEED if isinstance(seed, int) else 0,
             }
         )
     )
     if cell.demo:
         return None
+    if len(cell.select) > 1:
+        raise DataError("it has several subsets, among which a document's position says nothing.")
     asked = {doc.doc_id for doc in task.docs}
     samples = [sample for sample in cell.samples if sample.index in asked]
     content = sha256_text(canonical_json([[sample.id, sample.content_hash] for sample in samples]))

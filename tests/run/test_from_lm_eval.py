@@ -1,4 +1,4 @@
-"""A run of lm-eval has our hashes only where its prompts are ours, byte for byte; else the first difference is named."""
+"""A run of lm-eval has our hashes only where its prompts are ours, byte for byte; else a difference is named."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ def oracle() -> Oracle:
 
 
 @pytest.fixture
-def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def mirror(tmp_path: Path) -> Path:
     """The parity tests' own rows as a mirror."""
-    monkeypatch.delenv("EVALHARNESS_DATA", raising=False)
     for benchmark in BENCHMARKS.values():
         write_split(tmp_path / "mirror", f"{benchmark.place}/{benchmark.split}", benchmark.rows)
         if benchmark.pool_split:
@@ -36,14 +35,15 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "mirror"
 
 
-def logged(oracle: Oracle, name: str, folder: Path, *, change: str = "") -> Path:
+def logged(oracle: Oracle, name: str, folder: Path, *, change: str = "", shots: int | None = None) -> Path:
     """What lm-eval would log of a task on the parity tests' rows, with answers that are made up.
 
     Args:
         change: put in front of the first prompt.
+        shots: in place of lm-eval's own number.
     """
     benchmark = BENCHMARKS[name]
-    task = oracle.task(benchmark.lm_eval, benchmark.splits)
+    task = oracle.task(benchmark.lm_eval, benchmark.splits, shots)
     samples = []
     for instances in by_document(task):
         first = instances[0]
@@ -69,7 +69,7 @@ def logged(oracle: Oracle, name: str, folder: Path, *, change: str = "") -> Path
     config: dict[str, Any] = {"output_type": task.OUTPUT_TYPE}
     return write_lm_eval_log(
         folder, {benchmark.lm_eval: lines}, configs={benchmark.lm_eval: config},
-        more={"n-shot": {benchmark.lm_eval: benchmark.shots}},
+        more={"n-shot": {benchmark.lm_eval: benchmark.shots if shots is None else shots}},
     )  # fmt: skip
 
 
@@ -112,16 +112,24 @@ def changed(log: Path, change: Any) -> Path:
     return log
 
 
+def _generation(**changes: Any) -> Any:
+    return lambda each: each["arguments"]["gen_args_0"]["arg_1"].update(changes)
+
+
 @pytest.mark.parametrize(
     ("name", "change", "told"),
     [
-        ("arc_easy", lambda each: each["arguments"]["gen_args_1"].update(arg_1=" w0od"), "the continuations of request 1 differ first at character 2"),
+        (
+            "arc_easy",
+            lambda each: each["arguments"]["gen_args_1"].update(arg_1=" w0od"),
+            "the continuations of request 1 differ first at character 2",
+        ),
         ("arc_easy", lambda each: each.update(acc=1.0 - each["acc"]), "acc is"),
         ("arc_easy", lambda each: each.update(metrics=["acc"]), "lm-eval logged no metric acc_norm"),
-        ("gsm8k", lambda each: each["arguments"]["gen_args_0"]["arg_1"].update(max_gen_toks=64), "decoding differs: max_tokens is 64 there and 256 here"),
-        ("gsm8k", lambda each: each["arguments"]["gen_args_0"]["arg_1"].update(until=["Q"]), "decoding differs: stop is"),
+        ("gsm8k", _generation(max_gen_toks=64), "decoding differs: max_tokens is 64 there and 256 here"),
+        ("gsm8k", _generation(until=["Q"]), "decoding differs: stop is"),
     ],
-)  # fmt: skip
+)
 def test_other_differences_are_named(
     oracle: Oracle, mirror: Path, tmp_path: Path, name: str, change: Any, told: str
 ) -> None:
@@ -132,7 +140,10 @@ def test_other_differences_are_named(
     assert told in str(run.results.note)
 
 
-def test_rows_that_are_not_at_hand(oracle: Oracle, mirror: Path, tmp_path: Path) -> None:
+def test_rows_that_are_not_at_hand(
+    oracle: Oracle, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EVALHARNESS_DATA", raising=False)
     log = logged(oracle, "arc_easy", tmp_path / "log")
     said("import", "lm-eval", log, "--to", tmp_path / "runs").done()
     (run,) = find_runs(tmp_path / "runs")
@@ -146,14 +157,15 @@ def test_rows_that_are_not_at_hand(oracle: Oracle, mirror: Path, tmp_path: Path)
 
 
 def test_other_shots_are_our_option(oracle: Oracle, mirror: Path, tmp_path: Path) -> None:
-    log = logged(oracle, "gsm8k", tmp_path / "log")
-    run = imported(log, tmp_path / "runs", mirror)
-    assert run.record.options["shots"] == 5
-    file = next(log.rglob("results_*.json"))
+    usual = imported(logged(oracle, "gsm8k", tmp_path / "usual"), tmp_path / "runs", mirror)
+    assert "shots" not in usual.record.options
+    run = imported(logged(oracle, "gsm8k", tmp_path / "log", shots=3), tmp_path / "others", mirror)
+    assert run.record.options["shots"] == 3
+    assert run.record.hashes["protocol"] == cell("gsm8k", mirror, protocol="lm-eval", shots=3).hashes["protocol"]
+    file = next((tmp_path / "log").rglob("results_*.json"))
     values = json.loads(file.read_text())
-    values["n-shot"] = {"gsm8k": 3}
-    file.write_text(json.dumps(values))
-    other = imported(log, tmp_path / "others", mirror)
+    file.write_text(json.dumps({**values, "n-shot": {"gsm8k": 2}}))
+    other = imported(tmp_path / "log", tmp_path / "wrong", mirror)
     assert "the prompts differ first at character" in str(other.results and other.results.note)
 
 

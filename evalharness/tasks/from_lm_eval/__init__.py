@@ -1,0 +1,1 @@
+"""Task files of lm-eval as task files of ours."""
