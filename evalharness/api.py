@@ -8,8 +8,8 @@ from typing import Any
 from evalharness.errors import DataError, UsageError
 from evalharness.options import parse_options
 from evalharness.records.folder import Run, read_run
-from evalharness.run.options import RunOptions
 from evalharness.run.models import load_backend
+from evalharness.run.options import RunOptions
 from evalharness.run.runner import run
 from evalharness.tasks.task import Task, load_task
 from evalharness.types import Backend
@@ -17,9 +17,7 @@ from evalharness.types import Backend
 __all__ = ["evaluate", "load_model", "load_task", "read_run"]
 
 
-def evaluate(
-    task: str | Path | Task, model: str | Backend | tuple[Any, Any] = "smollm2", **options: Any
-) -> Run:
+def evaluate(task: str | Path | Task, model: str | Backend | tuple[Any, Any] = "smollm2", **options: Any) -> Run:
     """Measure one model on one task and return the run: ``.record``, ``.results``, ``.lines()``, ``.samples()``.
 
     Args:

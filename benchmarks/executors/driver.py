@@ -1,7 +1,7 @@
 """How many requests a second the driver hands out and takes back, with workers that answer at once.
 
-What this many samples a second cannot be exceeded by, however many workers there are: the driver is one process. Prompts
-are token ids, a text of some tokens comes back. Prints one JSON line.
+No run answers more samples a second than this, however many workers there are: the driver is one process. Prompts are
+token ids, a text of some tokens comes back. Prints one JSON line.
 
     python benchmarks/executors/driver.py [--requests 20000] [--tokens 1000] [--answer 200] [--workers 2]
 """
@@ -85,9 +85,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        seconds = asyncio.run(
-            asked(options.requests, options.tokens, options.answer, options.workers, Path(name))
-        )
+        seconds = asyncio.run(asked(options.requests, options.tokens, options.answer, options.workers, Path(name)))
     told = {**vars(options), "seconds": round(seconds, 2), "requests_a_second": round(options.requests / seconds)}
     print(json.dumps(told))
 

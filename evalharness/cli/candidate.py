@@ -40,9 +40,9 @@ def evaluate(
     Raises:
         EvalHarnessError: the model or a task cannot be run. What failed by its samples only is in the scores.
     """
+    from evalharness.run.models import LOADED_WITH, load_backend
     from evalharness.run.options import RunOptions
     from evalharness.run.progress import choose
-    from evalharness.run.models import LOADED_WITH, load_backend
     from evalharness.run.runner import run
 
     wanted = [gated.task for gated in gate.tasks if gated.task in baselines]

@@ -105,7 +105,10 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def setting(assignment: str, option: str = "--set") -> dict[str, Any]:
-    """``decode.temperature=0.7``, as it stands behind `option`, as ``{"decode": {"temperature": 0.7}}``; the value is read as YAML.
+    """``decode.temperature=0.7`` as ``{"decode": {"temperature": 0.7}}``; the value is read as YAML.
+
+    Args:
+        option: what it stands behind.
 
     Raises:
         UsageError: no ``=``, or an empty key.
