@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 OFFICIAL = "api.openai.com"
 MOST_STOPS = 4
 """Stop strings that a request may name; more are applied here, after the answer."""
+ECHO_TOKENS = 2
+"""Of a server's longest sequence: the one that an echo generates, and the last scored one, which other backends never
+feed and a server is sent."""
 PROBE_RETRIES = 2
 PROBE_TEXT = "One, two, three, four"
 
@@ -425,7 +428,7 @@ class OpenAIBackend(RemoteBackend):
             raise UsageError(f"{self.server} has no model '{self.name}'; {nearest(self.name, models)}")
         longest = getattr(models.get(self.name), "max_model_len", None)  # vLLM, SGLang and our own server say it
         if isinstance(longest, int):
-            self._max_length = min(longest, self._max_length or longest)
+            self._max_length = min(longest - ECHO_TOKENS, self._max_length or longest)
 
     async def _tried(self, wanted: bool, api: str, **fields: Any) -> Any:
         """An answer, or None where the server refuses the request."""
