@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from glob import glob
 from multiprocessing import connection, get_context
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from evalharness.errors import EvalHarnessError, ServiceError
@@ -151,9 +152,9 @@ def serve(pipe: Connection, spec: str, options: str, environment: dict[str, str]
         mouth.say("not started", portable(error))
         return
     mouth.say("ready")
-    ears = _Ears(pipe, mouth)
-    while (tickets := ears.next_chunk()) is not None:
-        wave = _WorkerWave(tickets, ears)
+    ears = _Ears(pipe)
+    while (tickets := ears.next_chunk(mouth)) is not None:
+        wave = _WorkerWave(tickets, ears, mouth)
         left: Exception = ServiceError("a worker's backend returned without answering every request.")
         try:
             backend.answer(wave)
@@ -179,41 +180,55 @@ class _Mouth:
 
 
 class _Ears:
-    """Hears of chunks, and keeps count of what they wait for."""
+    """Hears of chunks, and keeps count of what they wait for.
 
-    def __init__(self, pipe: Connection, mouth: _Mouth) -> None:
-        self._pipe = pipe
-        self._mouth = mouth
+    A thread of its own takes them from the pipe as they come: a driver that had to wait until this worker reads would
+    not read what the worker says, and with both pipes full each would wait for the other.
+    """
+
+    def __init__(self, pipe: Connection) -> None:
+        self._heard: SimpleQueue[tuple[int, Sequence[Request], bool] | None] = SimpleQueue()
         self._open: list[int] = []
         """Chunks taken in and not yet reported as finished."""
         self.more = False
         self._ended = False
+        threading.Thread(target=self._listen, args=(pipe,), name="chunks", daemon=True).start()
 
-    def next_chunk(self) -> list[Ticket] | None:
+    def next_chunk(self, mouth: _Mouth) -> list[Ticket] | None:
         """Wait for a chunk; None when it is time to end."""
-        return None if self._ended else self._heard()
+        return None if self._ended else self._tickets(self._heard.get(), mouth)
 
-    def waiting(self, seconds: float) -> list[Ticket]:
+    def waiting(self, seconds: float, mouth: _Mouth) -> list[Ticket]:
         """The tickets of a chunk that has come meanwhile, if one has."""
-        if self._ended or not self._pipe.poll(seconds):
+        if self._ended:
             return []
-        return self._heard() or []
+        try:
+            message = self._heard.get(timeout=seconds) if seconds else self._heard.get_nowait()
+        except Empty:
+            return []
+        return self._tickets(message, mouth) or []
 
     def finished(self) -> list[int]:
         told, self._open = self._open, []
         return told
 
-    def _heard(self) -> list[Ticket] | None:
-        try:
-            message = self._pipe.recv()
-        except (EOFError, OSError):
-            message = None
+    def _listen(self, pipe: Connection) -> None:
+        while True:
+            try:
+                message = pipe.recv()
+            except (EOFError, OSError):
+                message = None  # the driver is gone
+            self._heard.put(message)
+            if message is None:
+                return
+
+    def _tickets(self, message: tuple[int, Sequence[Request], bool] | None, mouth: _Mouth) -> list[Ticket] | None:
         if message is None:
             self._ended = True
             return None
         chunk, requests, self.more = message
         self._open.append(chunk)
-        return [_WorkerTicket(request, chunk, place, self._mouth) for place, request in enumerate(requests)]
+        return [_WorkerTicket(request, chunk, place, mouth) for place, request in enumerate(requests)]
 
 
 class _WorkerTicket:
@@ -245,10 +260,11 @@ class _WorkerTicket:
 class _WorkerWave:
     """A chunk, and the chunks that come while it is being answered."""
 
-    def __init__(self, tickets: list[Ticket], ears: _Ears) -> None:
+    def __init__(self, tickets: list[Ticket], ears: _Ears, mouth: _Mouth) -> None:
         self.taken = list(tickets)
         self._first = len(tickets)
         self._ears = ears
+        self._mouth = mouth
 
     def __len__(self) -> int:
         return self._first
@@ -257,7 +273,7 @@ class _WorkerWave:
         return iter(self.taken[: self._first])
 
     def joined(self, wait: float = 0.0) -> list[Ticket]:
-        late = self._ears.waiting(wait)
+        late = self._ears.waiting(wait, self._mouth)
         self.taken += late
         return late
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from pathlib import Path
@@ -9,6 +10,12 @@ from typing import Any
 
 import pytest
 from e2e.command import Process, Said, lines_in
+
+from evalharness import registry
+from evalharness.backends.batching import Waves
+from evalharness.run.models import load_backend
+from evalharness.run.options import RunOptions
+from evalharness.types import GenerateRequest, Origin, Prompt, Sampling
 
 TIMES = ("seconds", "engine", "engine_tree", "spent")
 """Of results.json: what is measured of the machine."""
@@ -95,3 +102,43 @@ def test_a_model_that_no_worker_can_load_is_one_sentence(here: Path, plugin: Pat
     (here / "broken.gguf").write_bytes(b"GGUF")
     ended = ran(here, plugin, "p", "--executor", "process", "--workers", 2, model=str(here / "broken.gguf"))
     ended.refused(65, "broken.gguf")
+
+
+DEAF = """
+from evalharness.types import BackendInfo, Completion, Completions
+
+class Deaf:
+    tokenizer = None
+    info = BackendInfo(name="deaf", kind="deaf", accepts=frozenset({"ids"}), fingerprint="deaf")
+
+    def answer(self, wave):
+        for ticket in wave:
+            text = f"{ticket.request.origin.sample_id} " + "x" * 600_000
+            ticket.resolve(Completions((Completion(text=text, finish_reason="eos"),)))
+
+    def close(self): ...
+
+COMPONENTS = {"backend": {"deaf": lambda spec: Deaf()}}
+"""
+
+
+def test_long_prompts_and_long_texts_never_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are longer than a pipe holds, and the backend takes nothing in while it answers."""
+    (tmp_path / "components.py").write_text(DEAF)
+    monkeypatch.setattr(registry, "_TRUSTED", {kind: dict(found) for kind, found in registry._TRUSTED.items()})
+    registry.trust(tmp_path)
+    options = RunOptions(task=("t",), executor="process", workers=2, include=(tmp_path,), trust_code=True)
+    backend = load_backend("deaf:", options)
+
+    def request(number: int) -> GenerateRequest:
+        prompt = Prompt(messages=(), text="", ids=tuple(range(number, number + 200_000)))
+        origin = Origin(task="t", sample_id=str(number), index=number)
+        return GenerateRequest(origin=origin, prompt=prompt, sampling=Sampling(max_tokens=4))
+
+    async def ask() -> list[Any]:
+        async with Waves(backend) as waves:
+            return await asyncio.gather(*(waves.ask(request(number)) for number in range(12)))
+
+    results = asyncio.run(asyncio.wait_for(ask(), 100))
+    backend.close()
+    assert [result.completions[0].text.split()[0] for result in results] == [str(number) for number in range(12)]
