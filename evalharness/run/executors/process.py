@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from glob import glob
 from multiprocessing import connection, get_context
 from queue import Empty, SimpleQueue
@@ -175,7 +176,7 @@ class _Mouth:
         self._lock = threading.Lock()
 
     def say(self, *told: Any) -> None:
-        with self._lock:
+        with self._lock, suppress(OSError):  # nobody listens any more
             self._pipe.send(told)
 
 
@@ -191,6 +192,8 @@ class _Ears:
         self._open: list[int] = []
         """Chunks taken in and not yet reported as finished."""
         self.more = False
+        self.told_to_end = False
+        """Heard at once, also in the middle of a chunk: nobody waits for its answers any more."""
         self._ended = False
         threading.Thread(target=self._listen, args=(pipe,), name="chunks", daemon=True).start()
 
@@ -218,6 +221,7 @@ class _Ears:
                 message = pipe.recv()
             except (EOFError, OSError):
                 message = None  # the driver is gone
+            self.told_to_end = message is None
             self._heard.put(message)
             if message is None:
                 return
@@ -228,19 +232,22 @@ class _Ears:
             return None
         chunk, requests, self.more = message
         self._open.append(chunk)
-        return [_WorkerTicket(request, chunk, place, mouth) for place, request in enumerate(requests)]
+        return [_WorkerTicket(request, chunk, place, mouth, self) for place, request in enumerate(requests)]
 
 
 class _WorkerTicket:
     """A request in a worker; its answer goes to the driver."""
 
-    __slots__ = ("_answered", "_chunk", "_mouth", "_place", "cancelled", "request")
+    __slots__ = ("_answered", "_chunk", "_ears", "_mouth", "_place", "request")
 
-    def __init__(self, request: Request, chunk: int, place: int, mouth: _Mouth) -> None:
+    def __init__(self, request: Request, chunk: int, place: int, mouth: _Mouth, ears: _Ears) -> None:
         self.request = request
-        self.cancelled = False
-        self._chunk, self._place, self._mouth = chunk, place, mouth
+        self._chunk, self._place, self._mouth, self._ears = chunk, place, mouth, ears
         self._answered = False
+
+    @property
+    def cancelled(self) -> bool:
+        return self._ears.told_to_end
 
     def begin(self) -> None:
         """The driver's clock runs from when it sent the chunk."""
