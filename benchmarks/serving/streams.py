@@ -2,11 +2,13 @@
 
     python benchmarks/serving/streams.py [--pairs 5] [--clients 8] [--tokens 128]
 
-Both sides answer the same greedy requests (prompts written here, in token ids) with the embedded SmolLM2 and the same
-threads: the server, in a process of its own, to clients of this process that read its events over loopback; the engine,
-in this process, through `Waves` as the server uses it. The two take turns after one warm-up each. The texts must be the
-same, token by token. Prints one JSON line: seconds to the first token (median over requests) and tokens a second of all
-streams together, medians over the rounds, and the ratios server / engine. Refuses to start on a loaded machine.
+Both sides answer the same greedy requests (prompts written here, in token ids, others in each round) with the embedded
+SmolLM2 and the same threads: the server, in a process of its own, to clients of this process that read its events over
+loopback; the engine, in this process, through `Waves` as the server uses it. The two take turns after one warm-up each.
+The texts must be the same, token by token. Prints one JSON line: seconds to the first token (of the median and of the
+slowest request) and tokens a second of all streams together, medians over the rounds, and the ratios server / engine.
+The engine is handed all requests in one wave; they reach the server one after another, so that the first of them need
+not wait for the last. Refuses to start on a loaded machine.
 """
 
 from __future__ import annotations
@@ -53,6 +55,10 @@ class Round:
         return statistics.median(stream.first for stream in self.streams)
 
     @property
+    def slowest(self) -> float:
+        return max(stream.first for stream in self.streams)
+
+    @property
     def rate(self) -> float:
         return sum(len(stream.ids) for stream in self.streams) / self.seconds
 
@@ -76,7 +82,7 @@ async def through_engine(waves: Waves, prompts: Sequence[Sequence[int]], tokens:
 
         answer = await waves.ask(
             GenerateRequest(
-                origin=Origin(task="streams", sample_id=str(place), index=place),
+                origin=Origin(task="streams", sample_id=f"{began}/{place}", index=place),
                 prompt=Prompt(messages=(), text="", ids=tuple(prompts[place])),
                 sampling=Sampling(max_tokens=tokens),
                 on_tokens=told,
@@ -116,11 +122,11 @@ async def through_server(port: int, prompts: Sequence[Sequence[int]], tokens: in
 async def measured(port: int, pairs: int, clients: int, tokens: int) -> dict[str, list[Round]]:
     backend = stack.load("smollm2")
     backend.warm()
-    prompts = [backend.tokenizer.encode(prompt(number)) for number in range(clients)]
     rounds: dict[str, list[Round]] = {"server": [], "engine": []}
     async with Waves(backend) as waves:
         waves.more = True  # as in the server
         for number in range(pairs + 1):
+            prompts = [backend.tokenizer.encode(prompt(number * clients + client)) for client in range(clients)]
             served = await through_server(port, prompts, tokens)
             direct = await through_engine(waves, prompts, tokens)
             if [stream.ids for stream in served.streams] != [stream.ids for stream in direct.streams]:
@@ -151,6 +157,7 @@ def main() -> None:
         finally:
             server.terminate()
     firsts = {side: statistics.median(each.first for each in found) for side, found in rounds.items()}
+    slowest = {side: statistics.median(each.slowest for each in found) for side, found in rounds.items()}
     rates = {side: statistics.median(each.rate for each in found) for side, found in rounds.items()}
     print(
         json.dumps(
@@ -161,6 +168,7 @@ def main() -> None:
                 "load": round(load, 2),
                 "first_token_seconds": {side: round(value, 4) for side, value in firsts.items()},
                 "first_token_ratio": round(firsts["server"] / firsts["engine"], 2),
+                "slowest_first_token_seconds": {side: round(value, 4) for side, value in slowest.items()},
                 "tokens_per_second": {side: round(value, 1) for side, value in rates.items()},
                 "spread": {
                     side: [round(min(each.rate for each in found), 1), round(max(each.rate for each in found), 1)]

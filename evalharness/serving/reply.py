@@ -12,6 +12,8 @@ from evalharness.serving.errors import Refusal
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+# Made once: `json.dumps` with these arguments builds a new encoder a call, and every token is one.
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 LEFT = 499
 """Status under which a request is counted whose client did not wait for the answer."""
 
@@ -107,4 +109,4 @@ class Reply:
 
 def _encoded(value: Mapping[str, Any]) -> bytes:
     # A lone surrogate, which JSON can spell and UTF-8 cannot, may come back in an error.
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")
+    return _JSON.encode(value).encode(errors="replace")

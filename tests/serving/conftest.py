@@ -26,11 +26,14 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def reference(llama: Path) -> StackBackend:
-    """The model again, to be asked without a server."""
-    return stack.load(str(llama), threads=1)
+    """The model again, to be asked without a server.
+
+    Room for keys and values is little here and below, because it is held to the last test.
+    """
+    return stack.load(str(llama), threads=1, kv_memory=0.05)
 
 
 @pytest.fixture(scope="session")
 def served(llama: Path) -> Iterator[Served]:
-    with serving(stack.load(str(llama), threads=1)) as running:
+    with serving(stack.load(str(llama), threads=1, kv_memory=0.05)) as running:
         yield running

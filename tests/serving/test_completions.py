@@ -266,7 +266,7 @@ def test_without_a_limit_a_chat_may_fill_the_context(served: Served) -> None:
 
 
 def test_a_next_turn_reads_only_what_is_new(llama: Path) -> None:
-    backend = stack.load(str(llama), threads=1)
+    backend = stack.load(str(llama), threads=1, kv_memory=0.05)
     with serving(backend) as served:
         turns = [{"role": "user", "content": "Question: How many rolls does the baker sell in 3 hours? " * 3}]
         for _ in range(2):
