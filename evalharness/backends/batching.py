@@ -67,15 +67,16 @@ class _Wave:
     """What `Backend.answer` is handed."""
 
     def __init__(self, tickets: Sequence[_Ticket], waves: Waves) -> None:
+        self._first = tuple(tickets)
         self.taken = list(tickets)
-        self._first = len(self.taken)
+        """Those of them, and of those that joined, that have no answer."""
         self._waves = waves
 
     def __len__(self) -> int:
-        return self._first
+        return len(self._first)
 
     def __iter__(self) -> Iterator[_Ticket]:
-        return iter(self.taken[: self._first])
+        return iter(self._first)
 
     def joined(self, wait: float = 0.0) -> list[Ticket]:
         if wait:
@@ -83,7 +84,8 @@ class _Wave:
         late = [ticket for ticket in self._waves._take_late() if not ticket.cancelled]
         if late:
             self._waves.sizes.append(len(late))
-            self.taken += late
+            # A server's wave may never end: what is answered is let go.
+            self.taken = [ticket for ticket in self.taken if not ticket.finished] + late
         return list(late)
 
     def more(self) -> bool:
