@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from evalharness.backends.batching import Waves
+from evalharness.backends.wrapping import Wrapper
 from evalharness.run.accounting import Usage
 from evalharness.run.execute import execute, fits
 from evalharness.run.models import load_backend
@@ -23,13 +24,11 @@ from evalharness.run.plan import Cell, plan
 from evalharness.run.runner import warm
 from evalharness.types import (
     Backend,
-    BackendInfo,
     Completion,
     Completions,
     GenerateRequest,
     Likelihood,
     Sample,
-    Tokenizer,
     Wave,
 )
 
@@ -95,24 +94,7 @@ def _estimate(cell: Cell, backend: Backend) -> Estimate:
     )
 
 
-class _InFront:
-    """Stands in front of the real backend, with its tokenizer and limits."""
-
-    def __init__(self, real: Backend) -> None:
-        self._real = real
-
-    @property
-    def info(self) -> BackendInfo:
-        return self._real.info
-
-    @property
-    def tokenizer(self) -> Tokenizer | None:
-        return self._real.tokenizer
-
-    def close(self) -> None: ...
-
-
-class _Counter(_InFront):
+class _Counter(Wrapper):
     """Answers everything at once, with nothing, and counts."""
 
     def __init__(self, real: Backend) -> None:
@@ -189,7 +171,7 @@ def _timed(cell: Cell, backend: Backend, few: Sequence[Sample]) -> tuple[float, 
     return time.perf_counter() - began, usage
 
 
-class _Probe(_InFront):
+class _Probe(Wrapper):
     """Passes requests on and remembers the generations."""
 
     def __init__(self, real: Backend) -> None:
@@ -198,7 +180,7 @@ class _Probe(_InFront):
 
     def answer(self, wave: Wave) -> None:
         self.seen += [ticket.request for ticket in wave if isinstance(ticket.request, GenerateRequest)]
-        self._real.answer(wave)
+        self.inner.answer(wave)
 
 
 async def _pace(backend: Backend, asked: GenerateRequest, rows: int) -> tuple[float, float, float]:

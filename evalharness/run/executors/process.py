@@ -39,8 +39,11 @@ def devices() -> list[str]:
 
 def default_workers() -> int:
     """A worker for each GPU, or for each core."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return len(devices()) or cores
+    return len(devices()) or _cores()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class ProcessPool:
@@ -132,8 +135,7 @@ def _environment(worker: int, workers: int) -> dict[str, str]:
         return {"CUDA_VISIBLE_DEVICES": gpus[worker % len(gpus)]}
     if "OMP_NUM_THREADS" in os.environ:
         return {}
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return {"OMP_NUM_THREADS": str(max(1, cores // workers))}
+    return {"OMP_NUM_THREADS": str(max(1, _cores() // workers))}
 
 
 # --------------------------------------------------------------------------- in the worker
