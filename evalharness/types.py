@@ -61,6 +61,16 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSchema:
+    """A tool as a model is told of it."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    """JSON schema of the arguments, an object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
     """What is put before a model, in each form a backend may accept; all made by one path."""
 
@@ -71,6 +81,8 @@ class Prompt:
     """Token ids of `text`, with exactly the BOS tokens that the tokenizer declares; None without a tokenizer."""
     cut: int = 0
     """Tokens cut from the left because the prompt was longer than the model's context."""
+    tools: tuple[ToolSchema, ...] = ()
+    """Tools that the model may call natively: a server is told of them, a chat template has shown them in `text`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,6 +357,34 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolUse:
+    """One use of a tool by a method, for the model: what it was given and what came back."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+    result: str
+    """What the model is shown."""
+    status: str = "ok"
+    """``ok``; ``invalid`` for arguments that do not fit; else what the tool calls its failure (``timeout``, ...)."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a judge said of one candidate, raw: the journal keeps it, and metrics read it with no judge at hand."""
+
+    judge: str
+    """The judge's registered name: ``execution``, ..."""
+    candidate: int
+    """Number of the candidate in its attempt."""
+    label: str
+    """Of an execution: pass, fail, error, timeout, memory, output_limit or sandbox_error."""
+    explanation: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Further facts: of an execution the program, the level of isolation, seconds, whether the tests ran in the box."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One sample, elicited once: what a method brings back."""
 
@@ -353,6 +393,10 @@ class Attempt:
     """Final texts to parse: one, or the n votes of self-consistency. Empty for scored tasks."""
     likelihoods: tuple[Likelihood, ...] = ()
     """Of the choices in order, of the one continuation, or of the document's windows."""
+    tool_uses: tuple[ToolUse, ...] = ()
+    """In the order in which the method made them."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What the task's judges said of the candidates."""
 
 
 @dataclass(frozen=True, slots=True)
