@@ -1,0 +1,23 @@
+"""A whole program: what remains of standard input is its input, its standard output and exit status are its own."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from evalharness.sandbox.inside.confine import confine
+
+
+def main(job: dict[str, Any]) -> None:
+    """Run the program as a script would be run."""
+    confine(job)
+    script = type(sys)("__main__")
+    sys.modules["__main__"] = script
+    try:
+        exec(compile(job["source"], "<program>", "exec"), script.__dict__)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        here = error.__traceback__
+        sys.__excepthook__(type(error), error, here.tb_next if here else None)
+        sys.exit(1)
