@@ -50,9 +50,11 @@ class Box:
         self._line = bytearray()
         self._outgoing = bytearray()
         self._closing = False
-        drop = {} if launch.user is None else {"user": launch.user, "group": launch.user, "extra_groups": ()}
+        drop: dict[str, Any] = {}
+        if launch.user is not None:
+            drop = {"user": launch.user, "group": launch.user, "extra_groups": ()}
         try:
-            self.process = subprocess.Popen(
+            self.process: subprocess.Popen[bytes] = subprocess.Popen(
                 launch.command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -62,7 +64,7 @@ class Box:
                 pass_fds=launch.descriptors,
                 start_new_session=True,
                 bufsize=0,
-                **drop,  # type: ignore[arg-type]
+                **drop,
             )
         finally:
             for descriptor in launch.descriptors:
@@ -104,6 +106,12 @@ class Box:
         """Exit status; above 128 also what a signal ended, as a shell says it. None while it runs."""
         code = self.process.poll()
         return code if code is None or code >= 0 else 128 - code
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it ends by itself within so many seconds: a process can close its pipes and stay."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(max(seconds, 0.0))
+        return self.process.poll() is not None
 
     def kill(self) -> None:
         """End it, whatever it does, and wait until nothing holds its pipes."""

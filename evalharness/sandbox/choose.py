@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from evalharness.errors import ServiceError, UsageError, nearest
 from evalharness.sandbox.interpreter import find_interpreter
 from evalharness.sandbox.levels import Bubblewrap, Container, Landlock, Level, Unsafe
@@ -51,7 +53,8 @@ def choose(
 def _level(name: str, image: str | None) -> Level:
     if name == "container":
         return Container(image)
-    return {"bwrap": Bubblewrap, "landlock": Landlock, "unsafe": Unsafe}[name]()
+    plain: dict[str, Callable[[], Level]] = {"bwrap": Bubblewrap, "landlock": Landlock, "unsafe": Unsafe}
+    return plain[name]()
 
 
 def trouble(sandbox: Sandbox) -> str | None:

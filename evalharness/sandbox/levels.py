@@ -108,7 +108,7 @@ class Level(ABC):
 
 
 class Bubblewrap(Level):
-    """Namespaces of its own for files, processes, network, users, host name and IPC (github.com/containers/bubblewrap)."""
+    """Namespaces of its own: files, processes, network, users, host name, IPC (github.com/containers/bubblewrap)."""
 
     name = "bwrap"
     bounds_disk = True
@@ -141,7 +141,7 @@ class Bubblewrap(Level):
         )
 
     def _files(self, interpreter: Interpreter, limits: Limits) -> list[str]:
-        """The libraries and the interpreter, to be read; a folder /tmp of so many bytes, or one that nothing fits in."""
+        """Libraries and the interpreter, to be read; a folder /tmp of so many bytes, or one that nothing fits in."""
         if "namespaces" in self.without:
             return ["--bind", "/", "/", "--chdir", "/tmp"]
         mounts: list[str] = []
@@ -264,7 +264,7 @@ def _held(data: bytes) -> int:
 
 def _readable(interpreter: Interpreter) -> list[tuple[str, str]]:
     """What Landlock lets a program do where: as bubblewrap shows the files, which is all but the packages."""
-    granted = {device: "read" for device in DEVICES} | {"/dev/null": "write"}
+    granted = dict.fromkeys(DEVICES, "read") | {"/dev/null": "write"}
     for place in (*SYSTEM, *interpreter.readable):
         granted.update(_without_hidden(os.path.realpath(place), interpreter.hidden))
     return list(granted.items())

@@ -26,6 +26,10 @@ class Limits:
     """Further processes; threads do not count."""
 
 
+LIMITS = Limits()
+"""What a program may use unless something else is said."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What came of one program."""

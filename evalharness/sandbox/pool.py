@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from evalharness.sandbox.outcome import Limits, Outcome
+from evalharness.sandbox.outcome import LIMITS, Limits, Outcome
 from evalharness.sandbox.sandbox import Sandbox, Session
 
 Result = TypeVar("Result")
@@ -29,7 +29,7 @@ class Pool:
         self.sandbox = sandbox
         self._threads = ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)), thread_name_prefix="sandbox")
 
-    async def run(self, source: str, *, stdin: str = "", limits: Limits = Limits()) -> Outcome:
+    async def run(self, source: str, *, stdin: str = "", limits: Limits = LIMITS) -> Outcome:
         """`Sandbox.run`."""
         return await self._in_thread(lambda: self.sandbox.run(source, stdin=stdin, limits=limits))
 
@@ -41,7 +41,7 @@ class Pool:
         calls: Sequence[str],
         setup: str = "",
         in_box: bool = False,
-        limits: Limits = Limits(),
+        limits: Limits = LIMITS,
         reference: str | None = None,
     ) -> Outcome:
         """`Sandbox.test`; with a right program as `reference`, a candidate that runs out of time is tried again with
@@ -63,7 +63,7 @@ class Pool:
 
         return await self._in_thread(judged)
 
-    def session(self, *, limits: Limits = Limits()) -> AsyncSession:
+    def session(self, *, limits: Limits = LIMITS) -> AsyncSession:
         """`Sandbox.session`, for coroutines."""
         return AsyncSession(self.sandbox.session(limits=limits), self._in_thread)
 

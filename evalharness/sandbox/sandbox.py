@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +10,15 @@ from evalharness.sandbox.box import Box, Reason, watch
 from evalharness.sandbox.inside.plain import dumps, loads
 from evalharness.sandbox.interpreter import Interpreter
 from evalharness.sandbox.levels import Level
-from evalharness.sandbox.outcome import Limits, Outcome, Status
+from evalharness.sandbox.outcome import LIMITS, Limits, Outcome, Status
 
 _SHOWN = 20_000
 """Characters of what a program prints beside its tests that an outcome keeps: the last ones."""
-_SIGNALS = {128 + 9: "killed", 128 + 11: "segmentation fault", 128 + 6: "aborted", 128 + 24: "processor time"}
+_ENDING = 1.0
+"""Seconds in which a process that has closed its pipe ends, as a rule."""
+_CPU_TIME = 128 + 24
+"""Exit status after SIGXCPU."""
+_SIGNALS = {128 + 9: "killed", 128 + 11: "segmentation fault", 128 + 6: "aborted"}
 
 
 class Sandbox:
@@ -37,7 +40,7 @@ class Sandbox:
         """What a record says of it."""
         return {"level": self.level, "isolated": self._level.isolated, "python": self._interpreter.version}
 
-    def run(self, source: str, *, stdin: str = "", limits: Limits = Limits()) -> Outcome:
+    def run(self, source: str, *, stdin: str = "", limits: Limits = LIMITS) -> Outcome:
         """Run a whole program: passes if it ends by itself with exit status 0."""
         if refused := self._refused(limits):
             return refused
@@ -49,8 +52,8 @@ class Sandbox:
             box.send(stdin.encode(errors="surrogatepass"))
             box.close_input()
             reason, seconds = watch([box], limits.seconds, lambda: False)
-            if reason == "done":
-                box.process.wait()
+            if reason == "done" and not box.wait(limits.seconds - seconds):
+                reason = "timeout"
             return self._outcome_of_program(box, reason, seconds, limits)
 
     def test(
@@ -61,7 +64,7 @@ class Sandbox:
         calls: Sequence[str],
         setup: str = "",
         in_box: bool = False,
-        limits: Limits = Limits(),
+        limits: Limits = LIMITS,
     ) -> Outcome:
         """Run tests against a candidate: passes if they end without raising.
 
@@ -81,7 +84,7 @@ class Sandbox:
         except OSError as error:
             return self._broken(str(error))
 
-    def session(self, *, limits: Limits = Limits()) -> Session:
+    def session(self, *, limits: Limits = LIMITS) -> Session:
         """A Python session that keeps its variables; `limits.seconds` hold for each piece of code."""
         return Session(self, limits)
 
@@ -95,7 +98,7 @@ class Sandbox:
             last = box.said.strip().rpartition("\n")[2]
             if code == 1 and last.startswith("MemoryError"):
                 status, why = "memory", "MemoryError"
-            elif code == 128 + 24:
+            elif code == _CPU_TIME:
                 status, why = "timeout", "its processor time is used up"
             elif code:
                 why = last[:600] if code == 1 and last else _ended(code)
@@ -146,7 +149,7 @@ class Sandbox:
     def _tested_in_box(self, source: str, setup: str, tests: str, limits: Limits) -> Outcome:
         nonce = secrets.token_hex(16)
         said: list[dict[str, Any]] = []
-        modules = ("confine", "plain", "channel", "tester", "in_box")
+        modules = ("confine", "plain", "channel", "candidate", "tester", "in_box")
         job = {"source": _compilable(source), "longest": limits.output}
         with self._box(modules, job, limits) as box:
 
@@ -220,11 +223,13 @@ class Sandbox:
         return None, None
 
     def _early_end(self, box: Box, why: str) -> tuple[Status, str]:
-        box.process.wait(timeout=5)
-        code = box.status or 0
-        if code == 128 + 24 or "MemoryError" in _last(box):
-            return ("timeout", "its processor time is used up") if code == 128 + 24 else ("memory", "MemoryError")
-        return "error", f"{why} ({_ended(code)})"
+        box.wait(_ENDING)
+        code = box.status
+        if code == _CPU_TIME:
+            return "timeout", "its processor time is used up"
+        if "MemoryError" in _last(box):
+            return "memory", "MemoryError"
+        return "error", f"{why} ({'it closed its pipe' if code is None else _ended(code)})"
 
 
 class Session:

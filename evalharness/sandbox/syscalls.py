@@ -1,9 +1,9 @@
 """The filter of system calls that every box runs under: what is not on the list is refused (EPERM).
 
-A filter is classic BPF over `struct seccomp_data` (man 2 seccomp): 8 bytes an instruction. The list is what programs of the
-standard library use that compute, read their library, and talk over pipes that they hold. Refused are, among others:
-sockets, further processes, tracing and reading other processes, signals to others, namespaces, mounts, io_uring, bpf, keys,
-shared memory that outlives a process, and changing owners, modes and times of files.
+A filter is classic BPF over `struct seccomp_data` (man 2 seccomp): 8 bytes an instruction. The list is what programs
+of the standard library use that compute, read their library, and talk over pipes that they hold. Refused are, among
+others: sockets, further processes, tracing and reading other processes, signals to others, namespaces, mounts,
+io_uring, bpf, keys, shared memory that outlives a process, and changing owners, modes and times of files.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """First lines of every box: read the job, take up its modules, give up all rights, and go on in its main module.
 
-The job is marshalled by the harness, which the box trusts; nothing is ever unmarshalled the other way. It is read byte by
-byte from standard input, so that what follows it there is the program's own.
+The job is marshalled by the harness, which the box trusts; nothing is ever unmarshalled the other way. It is read byte
+by byte from standard input, so that what follows it there is the program's own.
 """
 
 import marshal
@@ -9,7 +9,7 @@ import os
 import sys
 
 
-def _read(count):  # type: ignore[no-untyped-def]
+def _read(count: int) -> bytes:
     data = b""
     while len(data) < count:
         more = os.read(0, count - len(data))
@@ -19,7 +19,7 @@ def _read(count):  # type: ignore[no-untyped-def]
     return data
 
 
-def _start():  # type: ignore[no-untyped-def]
+def _start() -> None:
     job = marshal.loads(_read(int(_read(8), 16)))
     for name, source in job["modules"]:
         module = sys.modules[name] = type(sys)(name)

@@ -35,12 +35,12 @@ def answer_call(channel: Channel, module: Any, call: dict[str, Any]) -> None:
     try:
         function = module.__dict__.get(call["call"])
         if function is None:
-            raise NameError("name %r is not defined" % call["call"])
+            raise NameError(f"name {call['call']!r} is not defined")
         channel.send({"value": function(*call["args"], **call["kwargs"])})
     except NotPlain as error:
-        channel.send({"refused": "returned %s, which is no plain data" % error})
+        channel.send({"refused": f"returned {error}, which is no plain data"})
     except TooLong as error:
-        channel.send({"too_long": "returned %s" % error})
+        channel.send({"too_long": f"returned {error}"})
     except BaseException as error:
         channel.send({"raised": said_of(error)})
 

@@ -33,7 +33,7 @@ class Channel:
         """
         line = dumps(message).encode() + b"\n"
         if len(line) > self._longest:
-            raise TooLong("a value of more than %d bytes" % self._longest)
+            raise TooLong(f"a value of more than {self._longest} bytes")
         view = memoryview(line)
         while view:
             view = view[os.write(self._out, view) :]

@@ -46,7 +46,7 @@ def _without_rights(job: dict[str, Any]) -> None:
     def prctl(option: int, *arguments: Any) -> None:
         given = [ctypes.c_ulong(argument) if isinstance(argument, int) else argument for argument in arguments]
         given += [ctypes.c_ulong(0)] * (4 - len(given))
-        _checked(libc.prctl(ctypes.c_int(option), *given), ctypes.get_errno(), "prctl %d" % option)
+        _checked(libc.prctl(ctypes.c_int(option), *given), ctypes.get_errno(), f"prctl {option}")
 
     if job["parent"]:
         prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
@@ -60,7 +60,7 @@ def _without_rights(job: dict[str, Any]) -> None:
         code = ctypes.create_string_buffer(job["filter"], len(job["filter"]))
 
         class Program(ctypes.Structure):
-            _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]  # noqa: RUF012
+            _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
 
         program = Program(len(job["filter"]) // 8, ctypes.addressof(code))
         prctl(22, 2, ctypes.byref(program))  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
@@ -92,4 +92,4 @@ def _landlock(libc: Any, granted: list[tuple[str, str]]) -> None:
 
 def _checked(result: int, error: int, what: str) -> None:
     if result < 0:
-        raise OSError(error, "%s: %s" % (what, os.strerror(error)))
+        raise OSError(error, f"{what}: {os.strerror(error)}")

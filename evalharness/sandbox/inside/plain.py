@@ -1,4 +1,4 @@
-"""Values between boxes: JSON with a tag for what JSON lacks. Only data can be said in it, never an object with behaviour.
+"""Values between boxes: JSON with a tag for what JSON lacks. Only data can be said in it, no object with behaviour.
 
 Whatever class a value is of, its receiver gets the plain type that it extends: a named tuple arrives as a tuple, a
 Counter as a dictionary, so no method that a candidate wrote ever runs where it is compared.
@@ -12,6 +12,8 @@ from typing import Any
 _ITEMS = 100_000
 """An iterator is sent as its items, so many at most."""
 _DEPTH = 200
+_COLLECTIONS: tuple[tuple[Any, str], ...] = ((tuple, "tuple"), (set, "set"), (frozenset, "frozenset"))
+_MAKERS: dict[str, Any] = {"tuple": tuple, "set": set, "frozenset": frozenset, "list": list, "iterator": iter}
 
 
 class NotPlain(Exception):
@@ -36,12 +38,12 @@ def loads(text: str | bytes) -> Any:
     try:
         return _decoded(json.loads(text))
     except (RecursionError, TypeError, KeyError, OverflowError) as error:
-        raise ValueError("not a line of plain data: %s" % error) from None
+        raise ValueError(f"not a line of plain data: {error}") from None
 
 
 def _encoded(value: Any, depth: int) -> Any:
     if depth > _DEPTH:
-        raise NotPlain("a value nested deeper than %d levels" % _DEPTH)
+        raise NotPlain(f"a value nested deeper than {_DEPTH} levels")
     if value is None or value is True or value is False:
         return value
     if isinstance(value, str):
@@ -50,8 +52,8 @@ def _encoded(value: Any, depth: int) -> Any:
         number = int.__index__(value)
         return number if abs(number) < 1 << 53 else {"int": hex(number)}
     if isinstance(value, float):
-        number = float.__float__(value)
-        return number if number - number == 0 else {"float": float.__repr__(number)}
+        real = float.__float__(value)
+        return real if real - real == 0 else {"float": float.__repr__(real)}
     if isinstance(value, complex):
         return {"complex": [_encoded(value.real, depth), _encoded(value.imag, depth)]}
     if isinstance(value, (bytes, bytearray)):
@@ -60,7 +62,7 @@ def _encoded(value: Any, depth: int) -> Any:
         return {"range": [_encoded(part, depth) for part in (value.start, value.stop, value.step)]}
     if isinstance(value, list):
         return [_encoded(item, depth + 1) for item in list.__iter__(value)]
-    for kind, name in ((tuple, "tuple"), (set, "set"), (frozenset, "frozenset")):
+    for kind, name in _COLLECTIONS:
         if isinstance(value, kind):
             return {name: [_encoded(item, depth + 1) for item in kind.__iter__(value)]}
     if isinstance(value, dict):
@@ -77,16 +79,16 @@ def _rarer(value: Any, depth: int) -> Any:
     if kind.__module__ == "fractions" and kind.__name__ == "Fraction":
         return {"fraction": str(value)}
     if kind.__module__ == "builtins" and hasattr(kind, "__next__"):
-        items = []
+        items: list[Any] = []
         for item in value:
             if len(items) == _ITEMS:
-                raise NotPlain("an iterator of more than %d items" % _ITEMS)
+                raise NotPlain(f"an iterator of more than {_ITEMS} items")
             items.append(_encoded(item, depth + 1))
         return {"iterator": items}
     if kind.__name__ in ("dict_keys", "dict_values", "dict_items") and kind.__module__ == "builtins":
         as_set = kind.__name__ == "dict_keys"
         return {"set" if as_set else "list": [_encoded(item, depth + 1) for item in value]}
-    raise NotPlain("an object of the class %s" % kind.__name__)
+    raise NotPlain(f"an object of the class {kind.__name__}")
 
 
 def _decoded(value: Any) -> Any:
@@ -94,7 +96,9 @@ def _decoded(value: Any) -> Any:
         return [_decoded(item) for item in value]
     if not isinstance(value, dict):
         return value
-    ((tag, held),) = value.items() if len(value) == 1 else ((None, None),)
+    tag: str
+    held: Any
+    ((tag, held),) = value.items() if len(value) == 1 else (("", None),)
     if tag == "int":
         return int(held, 16)
     if tag == "float":
@@ -106,16 +110,15 @@ def _decoded(value: Any) -> Any:
         return raw if tag == "bytes" else bytearray(raw)
     if tag == "dict":
         return {_decoded(key): _decoded(item) for key, item in held}
-    make = {"tuple": tuple, "set": set, "frozenset": frozenset, "list": list, "iterator": iter}.get(tag or "")
-    if make is not None:
-        return make([_decoded(item) for item in held])
+    if tag in _MAKERS:
+        return _MAKERS[tag]([_decoded(item) for item in held])
     if tag == "complex":
         real, imaginary = held
         return complex(_decoded(real), _decoded(imaginary))
     if tag == "range":
         start, stop, step = held
         return range(_decoded(start), _decoded(stop), _decoded(step))
-    raise ValueError("an unknown tag %r" % (tag,))
+    raise ValueError(f"an unknown tag {tag!r}")
 
 
 def _number(tag: str, text: str) -> Any:

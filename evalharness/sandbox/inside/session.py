@@ -51,7 +51,7 @@ def _executed(code: str, names: dict[str, Any], longest: int) -> dict[str, Any]:
         value = _run(code, names)
         answer["value"] = None if value is None else _shown(value, longest)
     except Full:
-        answer.update(status="output_limit", why="printed more than %d characters" % longest)
+        answer.update(status="output_limit", why=f"printed more than {longest} characters")
     except MemoryError:
         answer.update(status="memory", why="MemoryError")
     except BaseException as error:
@@ -90,4 +90,4 @@ def _told(error: BaseException) -> str:
         words = str(error)[:2000]
     except BaseException:
         words = ""
-    return "%s: %s%s" % (type(error).__name__, words, "" if line is None else " (line %d)" % line)
+    return f"{type(error).__name__}: {words}" + ("" if line is None else f" (line {line})")

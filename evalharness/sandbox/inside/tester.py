@@ -38,7 +38,7 @@ class Candidate:
         answer = self._answer()
         if "raised" in answer:
             name, words, known = answer["raised"]
-            raise Ended("memory" if known == "MemoryError" else "error", _short("%s: %s" % (name, words)))
+            raise Ended("memory" if known == "MemoryError" else "error", _short(f"{name}: {words}"))
 
     def function(self, name: str) -> Any:
         """A function that calls the candidate's of this name."""
@@ -47,7 +47,7 @@ class Candidate:
             try:
                 self._channel.send({"call": name, "args": list(args), "kwargs": kwargs})
             except (NotPlain, TooLong) as error:
-                why = "the tests hand %s to %s, which cannot leave their box; they need in_box" % (error, name)
+                why = f"the tests hand {error} to {name}, which cannot leave their box; they need in_box"
                 raise Ended("sandbox_error", why) from None
             return self._value(self._answer())
 
@@ -67,7 +67,7 @@ class Candidate:
 
     def _value(self, answer: dict[str, Any]) -> Any:
         if "value" in answer:
-            self.last = "the last call returned %s" % _shown(answer["value"])
+            self.last = f"the last call returned {_shown(answer['value'])}"
             return answer["value"]
         if "too_long" in answer:
             raise Ended("output_limit", str(answer["too_long"]))
@@ -78,12 +78,12 @@ class Candidate:
             raise Ended("memory", "MemoryError")
         kind = getattr(builtins, str(known), Exception)
         if not (isinstance(kind, type) and issubclass(kind, Exception)):
-            raise Ended("error", _short("%s: %s" % (name, words)))
+            raise Ended("error", _short(f"{name}: {words}"))
         try:
             error = kind(words)
         except Exception:  # UnicodeDecodeError and the like want more than words
             error = Exception(words)
-        error.from_candidate = _short("%s: %s" % (name, words))  # type: ignore[attr-defined]
+        error.from_candidate = _short(f"{name}: {words}")  # type: ignore[attr-defined]
         raise error
 
 
@@ -104,7 +104,7 @@ def _tested(job: dict[str, Any], candidate: Candidate) -> tuple[str, str | None]
         exec(compile(job["setup"], "<setup>", "exec"), names)
         tests = compile(job["tests"], "<tests>", "exec")
     except BaseException as error:
-        return "sandbox_error", "the task's own tests cannot be set up: %s" % _short(repr(error))
+        return "sandbox_error", f"the task's own tests cannot be set up: {_short(repr(error))}"
     for name in job["calls"]:
         names[name] = candidate.function(name)
     return outcome_of(lambda: _run(candidate, tests, names), job["tests"], candidate)
@@ -129,7 +129,7 @@ def outcome_of(run: Any, source: str, candidate: Candidate | None = None) -> tup
     except BaseException as error:
         told = getattr(error, "from_candidate", None)
         line = _line_of(error, source)
-        what = told if told is not None else "%s: %s" % (type(error).__name__, _short(str(error)))
+        what = told if told is not None else f"{type(error).__name__}: {_short(str(error))}"
         return "error" if told is not None else "fail", _short(what + (" in " + line if line else ""))
     return "pass", None
 
