@@ -164,13 +164,6 @@ def solution(values):
             try: os.write(fd, b'x' * 65536)
             except OSError: pass
 """,
-    "waiting for the tests to say what they want": """
-import gc
-def solution(values):
-    wanted = sorted(values)
-    held = [o for o in gc.get_objects() if isinstance(o, (list, tuple)) and list(o) == wanted and o is not values]
-    return held[0] if held else None
-""",
 }
 
 
@@ -196,6 +189,22 @@ def test_ours_is_not(sandbox: Sandbox, name: str) -> None:
     source = {**SPOOFS, **CHANNEL}[name]
     outcome = sandbox.test(source, tests=TESTS, calls=["solution"], limits=Limits(seconds=1))
     assert outcome.status not in ("pass", "sandbox_error"), outcome
+
+
+def test_no_test_is_in_the_candidates_process(sandbox: Sandbox) -> None:
+    source = """
+import gc, sys
+def seen(pattern=''.join(reversed('REKRAM'))):
+    frames, frame = [], sys._getframe(1)
+    while frame:
+        frames.append(frame.f_locals); frames.append(frame.f_globals); frame = frame.f_back
+    held = [*frames, *(o for o in gc.get_objects() if isinstance(o, (dict, list, tuple)))]
+    return sum(any(isinstance(x, str) and pattern in x for x in (h.values() if isinstance(h, dict) else h)) for h in held)
+"""
+    found = sandbox.test(source, tests="MARKER = 'MARKER'\nassert seen() == 0", calls=["seen"])
+    assert found.status == "pass", found
+    in_box = sandbox.test(source, tests="MARKER = 'MARKER'\nassert seen() == 0", calls=["seen"], in_box=True)
+    assert in_box.status == "fail", "the search itself finds what is there"
 
 
 def test_an_honest_candidate_passes(sandbox: Sandbox) -> None:
