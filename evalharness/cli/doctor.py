@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -23,15 +23,23 @@ NEEDED_BY_RUN = ("needed", "our own models", "smollm2", "runs")
 
 @app.command(help=HELP)
 def doctor(
+    part: Annotated[
+        Literal["all", "sandbox"], typer.Argument(help="sandbox: try every level of isolation (docs/security.md).")
+    ] = "all",
+    sandbox_image: Annotated[str | None, typer.Option(help="An image, to try the level container with.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="A mirror of data sets (docs/data.md).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    import json
-    from dataclasses import asdict
-
     from evalharness.cli import health
     from evalharness.data.sources import SourceSettings
 
+    if part == "sandbox":
+        levels = list(health.sandbox_levels(sandbox_image))
+        _tell({"sandbox": levels}, as_json)
+        isolated = [item for item in levels if item.name in ("bwrap", "landlock", "container")]
+        if not any(item.state == "ok" for item in isolated) or any(item.state == "missing" for item in isolated):
+            raise ServiceError("model-written code cannot be isolated here: see the levels above.")
+        return
     sections = {
         "packages": list(health.packages()),
         "models": list(health.models()),
@@ -41,15 +49,22 @@ def doctor(
         "disk": list(health.disk(Path("runs"))),
         "environment": list(health.variables()),
     }
+    _tell(sections, as_json)
+    missing = [item.name for items in sections.values() for item in items if item.state == "missing"]
+    if stopped := [name for name in missing if name in NEEDED_BY_RUN]:
+        raise ServiceError(f"evalharness run cannot measure its default model here: see {', '.join(stopped)} above.")
+
+
+def _tell(sections: dict[str, list[Item]], as_json: bool) -> None:
+    import json
+    from dataclasses import asdict
+
     if as_json:
         told = {title: [asdict(item) for item in items] for title, items in sections.items()}
         typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
     else:
         for title, items in sections.items():
             _print(title, items)
-    missing = [item.name for items in sections.values() for item in items if item.state == "missing"]
-    if stopped := [name for name in missing if name in NEEDED_BY_RUN]:
-        raise ServiceError(f"evalharness run cannot measure its default model here: see {', '.join(stopped)} above.")
 
 
 def _print(title: str, items: list[Item]) -> None:

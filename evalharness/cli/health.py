@@ -16,6 +16,7 @@ from typing import Literal
 
 from evalharness.data.options import DataOptions
 from evalharness.data.sources import SourceSettings, mirror_root
+from evalharness.errors import ServiceError
 
 State = Literal["ok", "missing", "note"]
 
@@ -162,12 +163,34 @@ def _accelerators() -> Iterator[Item]:
 
 
 def sandbox() -> Iterator[Item]:
-    """What could isolate model-written code; this version runs none."""
-    found = [name for name in ("bwrap", "docker", "podman") if shutil.which(name)]
-    if shutil.which("unshare") and _said(["unshare", "--user", "--map-root-user", "true"]) is not None:
-        found.append("user namespaces")
-    told = ", ".join(found) if found else "none of bwrap, docker, podman, user namespaces"
-    yield Item("isolation", "note", f"{told} (no task of this version runs model-written code)")
+    """The isolation that model-written code would get; `sandbox_levels` looks closer."""
+    from evalharness.sandbox.choose import choose
+
+    try:
+        chosen = choose()
+    except ServiceError as error:
+        yield Item("isolation", "missing", str(error).rstrip("."), "apt-get install bubblewrap")
+    else:
+        facts = chosen.facts()
+        more = "evalharness doctor sandbox"
+        yield Item("isolation", "ok", f"{facts['level']}, Python {facts['python']}; all levels, tried: {more}")
+
+
+def sandbox_levels(image: str | None = None) -> Iterator[Item]:
+    """Every level of isolation, with what programs got that reached for the network, files, processes and more."""
+    from evalharness.sandbox.selftest import try_levels
+
+    for tried in try_levels(image):
+        if tried.missing is not None:
+            yield Item(tried.level, "note", f"does not work here: {tried.missing}")
+            continue
+        state: State = "ok" if tried.works else "missing"
+        yield Item(tried.level, state, "holds" if tried.works else "DOES NOT HOLD what is said below; do not use it")
+        for finding in tried.findings:
+            held = "held" if finding.held else "NOT HELD"
+            yield Item(
+                f"{tried.level}: {finding.probe}", "ok" if finding.held else "missing", f"{held} ({finding.what})"
+            )
 
 
 def _said(command: list[str]) -> str | None:

@@ -194,7 +194,8 @@ def test_ours_is_not(sandbox: Sandbox, name: str) -> None:
 def test_no_test_is_in_the_candidates_process(sandbox: Sandbox) -> None:
     source = """
 import gc, sys
-def seen(pattern=''.join(reversed('REKRAM'))):
+def seen():
+    pattern = ''.join(reversed('REKRAM'))
     frames, frame = [], sys._getframe(1)
     while frame:
         frames.append(frame.f_locals); frames.append(frame.f_globals); frame = frame.f_back
