@@ -210,7 +210,7 @@ def watch(boxes: Sequence[Box], seconds: float, done: Callable[[], bool]) -> tup
             if ready is None and all(box.ready for box in boxes):
                 ready = now
             passed = 0.0 if ready is None else now - ready
-            if done():
+            if ready is not None and done():
                 return "done", passed
             if any(box.too_long for box in boxes):
                 return "output_limit", passed

@@ -208,6 +208,8 @@ class Container(Level):
         command = [self._engine, "run", "--rm", "--interactive", "--network", "none", "--read-only"]
         command += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", f"{NOBODY}:{NOBODY}"]
         command += ["--pids-limit", str(limits.processes + 64), "--memory", str(2 * limits.memory)]
+        if self._engine.endswith("podman"):
+            command.append("--read-only-tmpfs=false")  # it would put writable folders of any size into the container
         if limits.disk:
             command += ["--tmpfs", f"/tmp:rw,size={limits.disk},mode=1777"]
         for name, value in ENVIRONMENT.items():
@@ -219,7 +221,7 @@ class Container(Level):
             job=self.job(limits),
             environment=os.environ,
             filter=lambda _: system_call_filter(1, disk=limits.disk > 0, processes=limits.processes > 0),
-            ending=[self._engine, "rm", "--force", name],
+            ending=[self._engine, "kill", name],
         )
 
 

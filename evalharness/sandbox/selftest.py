@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from evalharness.errors import ServiceError
 from evalharness.sandbox.choose import trouble
@@ -16,8 +18,8 @@ _LIMITS = Limits(seconds=1.0, memory=256 << 20, output=100_000)
 
 PROBES: dict[str, str] = {
     "network": "import socket\nsocket.socket().connect(('127.0.0.1', 9))",
-    "reading": "open('/etc/passwd').read()",
-    "writing": "open('/var/tmp/evalharness-probe', 'w').write('x')",
+    "reading": "open('@FOLDER@/secret').read()",
+    "writing": "open('@FOLDER@/written', 'w').write('x')",
     "processes": "import os\nif os.fork() == 0: os._exit(0)",
     "memory": "bytearray(1 << 30)",
     "debugger": "import ctypes\nif ctypes.CDLL(None).ptrace(0, 0, 0, 0): raise PermissionError('ptrace is refused')",
@@ -66,7 +68,11 @@ def _tried(level: Level, interpreter: Interpreter) -> Tried:
     missing = level.missing() or trouble(sandbox)
     if missing is not None:
         return Tried(level.name, missing)
-    return Tried(level.name, None, tuple(_finding(sandbox, probe, source) for probe, source in PROBES.items()))
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        (Path(folder) / "secret").write_text("of this machine")
+        probes = {probe: source.replace("@FOLDER@", folder) for probe, source in PROBES.items()}
+        return Tried(level.name, None, tuple(_finding(sandbox, probe, source) for probe, source in probes.items()))
 
 
 def _finding(sandbox: Sandbox, probe: str, source: str) -> Finding:

@@ -200,7 +200,8 @@ def seen():
     while frame:
         frames.append(frame.f_locals); frames.append(frame.f_globals); frame = frame.f_back
     held = [*frames, *(o for o in gc.get_objects() if isinstance(o, (dict, list, tuple)))]
-    return sum(any(isinstance(x, str) and pattern in x for x in (h.values() if isinstance(h, dict) else h)) for h in held)
+    values = [x for h in held for x in (h.values() if isinstance(h, dict) else h)]
+    return sum(isinstance(x, str) and pattern in x for x in values)
 """
     found = sandbox.test(source, tests="MARKER = 'MARKER'\nassert seen() == 0", calls=["seen"])
     assert found.status == "pass", found

@@ -37,7 +37,7 @@ def loads(text: str | bytes) -> Any:
     """
     try:
         return _decoded(json.loads(text))
-    except (RecursionError, TypeError, KeyError, OverflowError) as error:
+    except (RecursionError, TypeError, KeyError, ArithmeticError) as error:
         raise ValueError(f"not a line of plain data: {error}") from None
 
 
