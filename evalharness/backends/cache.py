@@ -23,6 +23,7 @@ from typing import Any
 from evalharness.backends.wrapping import PassedTicket, Wrapper
 from evalharness.errors import DataError, DiskError
 from evalharness.hashing import canonical_json, sha256_text
+from evalharness.prompting.functions import openai_tool
 from evalharness.records.encode import completion_of, encode_completion
 from evalharness.records.environment import installed_versions
 from evalharness.types import (
@@ -228,7 +229,8 @@ def request_key(model: str, request: Request) -> bytes:
 def _prompt(prompt: Prompt) -> dict[str, Any]:
     if prompt.ids is not None:
         return {"ids": prompt.ids}
-    return {"text": prompt.text, "messages": [[message.role, message.content] for message in prompt.messages]}
+    said = {"text": prompt.text, "messages": [[message.role, message.content] for message in prompt.messages]}
+    return {**said, "tools": [openai_tool(tool) for tool in prompt.tools]} if prompt.tools else said
 
 
 def _drawn(sampling: Sampling) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from evalharness.backends.remote.budget import Budget, Price, price_of, usage_of
 from evalharness.backends.remote.failures import MalformedAnswerError
 from evalharness.backends.remote.options import TIME_LIMIT, RemoteOptions
 from evalharness.backends.remote.service import RemoteBackend
+from evalharness.backends.remote.tools import SentTools
 from evalharness.errors import ServiceError, UsageError
 from evalharness.hashing import canonical_json, sha256_text
 from evalharness.options import parse_options
@@ -118,18 +119,19 @@ class LiteLLMBackend(RemoteBackend):
 
         if not isinstance(request, GenerateRequest):
             raise UsageError("litellm's models cannot score; run the task's generative protocol.")
+        tools = SentTools(request.prompt.tools)
         began = time.perf_counter()
-        answer = await litellm.acompletion(**self._fields(request))
+        answer = await litellm.acompletion(**self._fields(request, tools))
         if len(answer.choices or ()) != request.n:
             raise MalformedAnswerError(f"{request.n} choices were asked for and {len(answer.choices or ())} came")
         usage = usage_of(answer.usage)
         self.budget.used(usage)
         seconds = time.perf_counter() - began
-        said = [replace(of_chat(choice), seconds=seconds) for choice in answer.choices]
+        said = [replace(tools.restored(of_chat(choice)), seconds=seconds) for choice in answer.choices]
         said[0] = replace(said[0], usage=usage)
         return Completions(tuple(answer_cut(one, request.sampling.stop) for one in said))
 
-    def _fields(self, request: GenerateRequest) -> dict[str, Any]:
+    def _fields(self, request: GenerateRequest, tools: SentTools) -> dict[str, Any]:
         sampling = request.sampling
         for key in ("top_k", "min_p", "repetition_penalty", "logit_bias", "json_schema", "regex", "log_probabilities"):
             if getattr(sampling, key) != getattr(_PLAIN, key):
@@ -142,6 +144,8 @@ class LiteLLMBackend(RemoteBackend):
             "num_retries": 0,
             **self._options.extra_body,
         }
+        if tools.chat:
+            fields["tools"] = tools.chat
         if request.n > 1:
             fields["n"] = request.n
         if sampling.stop and not self._apart and len(sampling.stop) <= MOST_STOPS:

@@ -22,6 +22,7 @@ from evalharness.backends.remote.budget import Budget, price_of, usage_of
 from evalharness.backends.remote.failures import MalformedAnswerError, RemoteError
 from evalharness.backends.remote.options import TIME_LIMIT, RemoteOptions
 from evalharness.backends.remote.service import RemoteBackend
+from evalharness.backends.remote.tools import SentTools
 from evalharness.errors import ServiceError, UsageError, nearest
 from evalharness.hashing import canonical_json, sha256_text
 from evalharness.options import parse_options
@@ -218,9 +219,10 @@ class OpenAIBackend(RemoteBackend):
             return await self._score(request)
         if self._api == "responses":
             return await self._respond(request)
+        tools = self._tools_of(request.prompt)
         began = time.perf_counter()
         if self._api == "chat":
-            answer = await self._sdk.chat.completions.create(**self._chat_fields(request))
+            answer = await self._sdk.chat.completions.create(**self._chat_fields(request, tools))
         else:
             answer = await self._sdk.completions.create(**self._text_fields(request))
         usage = self._checked(answer)
@@ -229,9 +231,23 @@ class OpenAIBackend(RemoteBackend):
             raise MalformedAnswerError(f"{request.n} choices were asked for and {len(choices)} came")
         of = of_chat if self._api == "chat" else of_text
         seconds = time.perf_counter() - began
-        said = [replace(of(choice), seconds=seconds) for choice in choices]
+        said = [replace(tools.restored(of(choice)), seconds=seconds) for choice in choices]
         said[0] = replace(said[0], usage=usage)
         return Completions(tuple(answer_cut(one, request.sampling.stop) for one in said))
+
+    def _tools_of(self, prompt: Prompt) -> SentTools:
+        """
+        Raises:
+            UsageError: the prompt has tools, and this way of asking cannot tell the server of them.
+        """
+        if prompt.tools and self._api == "completions" and self.tokenizer is None:
+            raise UsageError("native function calls need a conversation; add --chat.")
+        if prompt.tools and self._api == "chat" and not self.can.tools:
+            raise UsageError(
+                f"{self.server} refuses requests with tools, so the model cannot call functions natively; ask for "
+                "calls in words, or start the server with a parser of tool calls."
+            )
+        return SentTools(prompt.tools)
 
     def _text_fields(self, request: GenerateRequest) -> dict[str, Any]:
         sampling = request.sampling
@@ -240,10 +256,12 @@ class OpenAIBackend(RemoteBackend):
             fields["logprobs"] = sampling.log_probabilities
         return fields
 
-    def _chat_fields(self, request: GenerateRequest) -> dict[str, Any]:
+    def _chat_fields(self, request: GenerateRequest, tools: SentTools) -> dict[str, Any]:
         sampling = request.sampling
         limit = "max_completion_tokens" if OFFICIAL in self.base_url else "max_tokens"
         fields = {"messages": _messages(request.prompt), limit: sampling.max_tokens, **self._drawn(request)}
+        if tools.chat:
+            fields["tools"] = tools.chat
         if sampling.log_probabilities is not None:
             fields |= {"logprobs": True, "top_logprobs": sampling.log_probabilities}
         if self._options.reasoning_effort:
@@ -288,6 +306,9 @@ class OpenAIBackend(RemoteBackend):
             "max_output_tokens": sampling.max_tokens,
             "store": False,
         }
+        tools = self._tools_of(request.prompt)
+        if tools.responses:
+            fields["tools"] = tools.responses
         if self._options.reasoning_effort:
             fields["reasoning"] = {"effort": self._options.reasoning_effort}
         else:
@@ -299,7 +320,8 @@ class OpenAIBackend(RemoteBackend):
             began = time.perf_counter()
             answer = await self._sdk.responses.create(**fields)
             usage = self._checked(answer)
-            said = replace(of_response(answer), usage=usage, seconds=time.perf_counter() - began)
+            said = tools.restored(of_response(answer))
+            said = replace(said, usage=usage, seconds=time.perf_counter() - began)
             return answer_cut(said, sampling.stop)
 
         return Completions(tuple(await asyncio.gather(*(one() for _ in range(request.n)))))

@@ -18,7 +18,8 @@ class ElicitationOptions(Options):
 
     method: str = "direct"
     """Name of a method: direct, few_shot, chain_of_thought, zero_shot_chain_of_thought, self_consistency,
-    choice_likelihood, continuation_likelihood, rolling_likelihood, or a plugin's."""
+    program_aided, program_of_thoughts, function_calling, choice_likelihood, continuation_likelihood,
+    rolling_likelihood, or a plugin's."""
 
     @property
     def method_options(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A model's own chat template: Jinja2 as its authors wrote it, rendered in the sandbox.
 
 Follows the conventions that chat templates are written for: ``messages``, ``add_generation_prompt``, the
-special tokens by name, ``tools`` and ``documents`` (none here), ``raise_exception``, ``strftime_now``,
+special tokens by name, ``tools`` in OpenAI's form, ``documents`` (none here), ``raise_exception``, ``strftime_now``,
 ``{% generation %}`` blocks, and trimmed blocks.
 """
 
@@ -13,11 +13,15 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from evalharness.errors import DataError, UsageError
-from evalharness.types import Message, Tokenizer
+from evalharness.prompting.functions import openai_tool
+from evalharness.types import Message, Tokenizer, ToolSchema
 
 
-def render_chat(tokenizer: Tokenizer, messages: Sequence[Message]) -> str:
+def render_chat(tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()) -> str:
     """The conversation as the model was trained to see it, ending where its answer begins.
+
+    Args:
+        tools: what the model may call; a template shows them in the way that its model knows, or not at all.
 
     Raises:
         UsageError: the model has no chat template.
@@ -30,9 +34,10 @@ def render_chat(tokenizer: Tokenizer, messages: Sequence[Message]) -> str:
     if source is None:
         raise UsageError("--chat: this model has no chat template; leave --chat out to prompt it with plain text.")
     turns = [{"role": message.role, "content": message.content} for message in messages]
+    shown = [openai_tool(tool) for tool in tools] or None
     try:
         rendered = _compiled(source).render(
-            messages=turns, tools=None, documents=None, add_generation_prompt=True, **tokenizer.special_tokens
+            messages=turns, tools=shown, documents=None, add_generation_prompt=True, **tokenizer.special_tokens
         )
     except TemplateSyntaxError as error:
         raise DataError(f"the model's chat template does not parse: line {error.lineno}: {error.message}") from None

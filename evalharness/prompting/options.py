@@ -19,6 +19,9 @@ class PromptOptions(Options):
     """The question itself. With `choices.continuation` it is put once for each choice, which it sees as `choice`."""
     options: str | None = None
     """Expression: the texts of lettered options, shown by templates such as lettered_choices."""
+    tools: str | None = None
+    """Expression: the functions that a model may call natively, a list of {name, description, parameters}; for methods
+    such as function_calling. OpenAI's {type: function, function: ...} is understood too."""
     description: str = ""
     """What stands once before everything, glued as it is (give it its own blank line)."""
     descriptions: dict[str, str] = Field(default_factory=dict)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evalharness.errors import DataError, UsageError
 from evalharness.prompting.chat import render_chat
+from evalharness.prompting.functions import function_schemas
 from evalharness.prompting.options import ChoiceOptions, DocumentOptions, PromptOptions, TargetOptions
 from evalharness.prompting.split_rules import RULES
 from evalharness.prompting.templates import Expression, Template, turn_template
 from evalharness.prompting.windows import sliding_windows
-from evalharness.types import Message, Prompt, Reference, Sample, Tokenizer
+from evalharness.types import Message, Prompt, Reference, Sample, Tokenizer, ToolSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Renderer:
         self._turn = turn_template(prompt.template)
         self._question = Template(prompt.question, f"{where}: prompt.question")
         self._lettered = Expression(prompt.options, f"{where}: prompt.options") if prompt.options else None
+        self._tools = Expression(prompt.tools, f"{where}: prompt.tools") if prompt.tools else None
         self._description = Template(prompt.description, f"{where}: prompt.description")
         self._descriptions = {
             subset: Template(source, f"{where}: prompt.descriptions.{subset}")
@@ -93,6 +95,7 @@ class Renderer:
         parts = [
             self._question,
             self._lettered,
+            self._tools,
             self._description,
             *self._descriptions.values(),
             self._answer,
@@ -137,6 +140,16 @@ class Renderer:
         if not self.choices_in_question:
             return [self.question(sample)]
         return [self.question(sample, choice) for choice in self.reference(sample).choices]
+
+    def tools(self, sample: Sample) -> tuple[ToolSchema, ...]:
+        """The functions that the model may call for this sample.
+
+        Raises:
+            DataError: the task names none, or the expression yields something else.
+        """
+        if self._tools is None:
+            raise DataError(f"{self.where}: prompt.tools is missing: it says which functions the model may call.")
+        return function_schemas(self._tools(_values(sample)), self._tools.where)
 
     def demonstration(self, sample: Sample, *, reasoned: bool) -> Turn:
         """The question with the answer that a demonstration shows.
@@ -269,8 +282,29 @@ class Prompter:
         """A further turn after what the model `said`: plain text goes on, a conversation gets a user's turn."""
         messages = (*prompt.messages, Message("assistant", said), Message("user", then.strip()))
         if self.chat:
-            return self.prompt(messages, reserve=reserve)
-        return self._with_ids(messages, prompt.text + said + then, reserve)
+            return self.with_tools(self.prompt(messages, reserve=reserve), prompt.tools, reserve=reserve)
+        return replace(self._with_ids(messages, prompt.text + said + then, reserve), tools=prompt.tools)
+
+    def with_tools(self, prompt: Prompt, tools: Sequence[ToolSchema], *, reserve: int) -> Prompt:
+        """The same conversation with tools that the model may call natively: a server is told of them, and the chat
+        template of a model that runs here shows them.
+
+        Raises:
+            UsageError: the prompt is plain text, or the template shows no tools.
+        """
+        if not tools:
+            return prompt
+        if self.tokenizer is None:
+            return replace(prompt, tools=tuple(tools))
+        if not self.chat:
+            raise UsageError("native function calls need a conversation; add --chat.")
+        text = render_chat(self.tokenizer, prompt.messages, tools)
+        if text == prompt.text:
+            raise UsageError(
+                "this model's chat template shows no tools, so the model cannot call functions natively; ask for calls "
+                "in words, or take another model."
+            )
+        return replace(self._with_ids(prompt.messages, text, reserve), tools=tuple(tools))
 
     def continuation(self, context: Prompt, text: str) -> tuple[tuple[int, ...] | None, int, int]:
         """Ids of context and continuation, the first scored position, and how many ids were cut from the left.

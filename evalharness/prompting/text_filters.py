@@ -9,6 +9,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from evalharness.prompting.api_filters import apibench_request
+from evalharness.prompting.code_filters import functions_used, needs_one_process
+from evalharness.prompting.function_filters import FILTERS as FUNCTION_FILTERS
+
 
 def after(text: str, mark: str) -> str:
     """What follows the last `mark`, stripped; the whole text where the mark is missing."""
@@ -88,9 +92,13 @@ def wikitext_detokenize(text: str) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
+    **FUNCTION_FILTERS,
     "after": after,
+    "apibench_request": apibench_request,
     "before": before,
+    "functions_used": functions_used,
     "letter": letter,
+    "needs_one_process": needs_one_process,
     "position_of": position_of,
     "positions_of": positions_of,
     "wikihow_clean": wikihow_clean,

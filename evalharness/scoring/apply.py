@@ -79,7 +79,7 @@ def flags(attempt: Attempt, scored: Scored) -> dict[str, bool]:
     return {
         "unparsed": scored.answer is not None and scored.answer.value is None,
         "truncated": any(completion.finish_reason == "length" for completion in final),
-        "empty": any(not completion.text.strip() for completion in final),
+        "empty": any(not completion.text.strip() and not completion.tool_calls for completion in final),
     }
 
 

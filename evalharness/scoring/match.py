@@ -6,10 +6,11 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import cached_property
 from typing import ClassVar
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from evalharness.answers.base import Parser
 from evalharness.errors import DataError
@@ -31,12 +32,20 @@ class ExactMatch(Metric):
     """ASCII punctuation."""
     ignore_articles: bool = False
     """The English words a, an, the."""
+    tolerance: float | None = Field(default=None, gt=0.0)
+    """Numbers that differ by less than this are equal: of what programs compute, ``0.30000000000000004`` is 0.3."""
 
     def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
         if answer is None or answer.value is None:
             return _unanswered(answer)
-        said = self._normalize(answer.value)
-        return Score(float(any(said == self._normalize(target) for target in _canonical_targets(reference, parser))))
+        said, targets = self._normalize(answer.value), _canonical_targets(reference, parser)
+        return Score(float(any(said == self._normalize(target) or self._near(said, target) for target in targets)))
+
+    def _near(self, said: str, target: str) -> bool:
+        if self.tolerance is None:
+            return False
+        number, right = _number(said), _number(target)
+        return number is not None and right is not None and abs(number - right) < Fraction(str(self.tolerance))
 
     def _normalize(self, text: str) -> str:
         return normalize(
@@ -106,6 +115,14 @@ class LmEvalExactMatch(Metric):
         if self.ignore_case:
             text = text.lower()
         return text.translate(self._deleted) if self._deleted else text
+
+
+_NUMBER = re.compile(r"-?[0-9]{1,999}(?:\.[0-9]{1,999}|/0*[1-9][0-9]{0,999})?")
+
+
+def _number(text: str) -> Fraction | None:
+    """A number in a parser's canonical form; None for any other text, and for one of many digits."""
+    return Fraction(text) if _NUMBER.fullmatch(text) else None
 
 
 def _unanswered(answer: Parsed | None) -> Score:

@@ -63,7 +63,7 @@ class Endpoints:
     async def chat(self, body: ChatBody, visit: Visit, reply: Reply) -> None:
         service = self._service
         service.check_name(body.model)
-        prompt = service.chat_prompt([turn.message for turn in body.messages])
+        prompt = service.chat_prompt([turn.message for turn in body.messages], body.functions)
         generate = service.generation(
             body,
             prompt,

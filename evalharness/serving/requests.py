@@ -14,7 +14,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 
 from evalharness.errors import DataError
 from evalharness.options import Options, parse_options
-from evalharness.types import Message
+from evalharness.prompting.functions import function_schemas
+from evalharness.types import Message, ToolSchema
 
 LARGEST_ID = 2**31 - 1
 _WITHOUT_EFFECT = frozenset(
@@ -48,7 +49,7 @@ _ASKS_FOR_NOTHING: Mapping[str, tuple[Any, ...]] = {
     "verbosity": (),
     "web_search_options": (),
 }
-"""Fields that are not offered, and the values that ask for nothing."""
+"""Fields that an endpoint does not offer, and the values that ask for nothing."""
 
 T = TypeVar("T", bound="Body")
 
@@ -182,12 +183,11 @@ class Generation(Body):
     @model_validator(mode="before")
     @classmethod
     def _nothing_is_passed_over(cls, values: Any) -> Any:
+        passed_over = (_ASKS_FOR_NOTHING.keys() | _WITHOUT_EFFECT) - cls.model_fields.keys()
         for name, neutral in _ASKS_FOR_NOTHING.items():
-            if values.get(name) is not None and values[name] not in neutral:
+            if name in passed_over and values.get(name) is not None and values[name] not in neutral:
                 raise ValueError(f"{name}: this server does not offer it; leave it out.")
-        return {
-            key: value for key, value in values.items() if key not in _ASKS_FOR_NOTHING and key not in _WITHOUT_EFFECT
-        }
+        return {key: value for key, value in values.items() if key not in passed_over}
 
     @model_validator(mode="after")
     def _one_form(self) -> Generation:
@@ -242,12 +242,23 @@ class ChatBody(Generation):
     """Goes before `max_tokens`."""
     logprobs: bool = False
     top_logprobs: int = Field(default=0, ge=0, le=100)
+    tools: tuple[dict[str, Any], ...] = ()
+    """Functions that the chat template shows; what the model says to them is text."""
+    tool_choice: Literal["none", "auto"] = "auto"
 
     @model_validator(mode="after")
     def _asks_for_what_it_counts(self) -> ChatBody:
         if self.top_logprobs and not self.logprobs:
             raise ValueError("top_logprobs needs logprobs; set logprobs to true.")
         return self
+
+    @property
+    def functions(self) -> tuple[ToolSchema, ...]:
+        """
+        Raises:
+            DataError: a tool is no function with a name.
+        """
+        return function_schemas(self.tools, "request: tools") if self.tool_choice == "auto" else ()
 
     @property
     def log_probabilities(self) -> int | None:

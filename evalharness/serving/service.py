@@ -28,6 +28,7 @@ from evalharness.types import (
     Sampling,
     ScoreRequest,
     Tokenizer,
+    ToolSchema,
 )
 
 GREEDY_BELOW = 1e-4
@@ -126,15 +127,18 @@ class Service:
         """A text as it is, with the BOS that the tokenizer declares."""
         return self._plain.prompt([Message("user", text)], reserve=0)
 
-    def chat_prompt(self, messages: Sequence[Message]) -> Prompt:
+    def chat_prompt(self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()) -> Prompt:
         """The prompt of a conversation, by the model's chat template where it has one.
 
         Raises:
-            Refusal: the model takes no conversation.
-            DataError: its template refuses this one.
+            Refusal: the model takes no conversation, or no tools.
+            UsageError: its template shows no tools.
+            DataError: its template refuses this conversation.
         """
         if self.tokenizer is not None and self.tokenizer.chat_template is not None:
-            return self._chat.prompt(messages, reserve=0)
+            return self._chat.with_tools(self._chat.prompt(messages, reserve=0), tools, reserve=0)
+        if tools:
+            raise Refusal(400, "tools are shown by a chat template, and none is known of this model.", code="no_tools")
         if "messages" not in self.info.accepts:
             raise Refusal(
                 400, "this model has no chat template; ask /v1/completions with a text of your own.", code="no_chat"

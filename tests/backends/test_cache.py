@@ -24,6 +24,7 @@ from evalharness.types import (
     Prompt,
     Sampling,
     ScoreRequest,
+    ToolSchema,
 )
 
 __all__ = ["fake", "here", "mirror", "plugin"]
@@ -75,6 +76,9 @@ def test_keys_tell_requests_apart_that_may_be_answered_differently() -> None:
         ScoreRequest(origin=ORIGIN, context=base.prompt, continuation="b", ids=(1, 2), start=1),
         ScoreRequest(origin=ORIGIN, context=base.prompt, continuation="b", ids=(1, 2), start=2),
     ]
+    asked = Prompt(messages=(), text="a")  # a server that takes messages is told of tools beside them
+    tools = (ToolSchema(name="f", description="", parameters={}), ToolSchema(name="g", description="", parameters={}))
+    others += [replace(base, prompt=replace(asked, tools=tools[:number])) for number in range(3)]
     keys = {request_key(model, request) for request in [base, *others]}
     assert len(keys) == len(others) + 1
     assert request_key(model, base) == request_key(model, replace(base, origin=replace(ORIGIN, sample_id="2")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from openai_server_for_tests import answer, serving
 from evalharness.backends.batching import Waves
 from evalharness.backends.litellm import load
 from evalharness.errors import ServiceError, UsageError
-from evalharness.types import GenerateRequest, Message, Origin, Prompt, Sampling
+from evalharness.types import GenerateRequest, Message, Origin, Prompt, Sampling, ToolSchema
 
 
 def request(text: str, **sampling: Any) -> GenerateRequest:
@@ -45,6 +46,20 @@ def test_what_passes_is_asked_again_and_what_lasts_fails_alone(monkeypatch: pyte
     spent = backend.spent()
     assert (spent["requests"], spent["attempts_again"]) == (8, 2)
     assert backend.info.verbs == {"generate"}
+
+
+def test_tools_are_sent_and_calls_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    add = ToolSchema(name="math.add", description="Adds.", parameters={"type": "object", "properties": {}})
+    with serving() as server:
+        server.calls["Add"] = [("math_add", '{"a": 1}')]
+        backend = load("openai/loop", model_options={"extra_body": {"api_base": server.url}})
+        asking = request("Add 1.")
+        (result,) = asked(backend, replace(asking, prompt=replace(asking.prompt, tools=(add,))))
+        (tool,) = server.asked[-1]["tools"]
+    assert tool["function"] == {"name": "math_add", "description": "Adds.", "parameters": add.parameters}
+    (call,) = result.completions[0].tool_calls
+    assert (call["function"]["name"], call["function"]["arguments"]) == ("math.add", '{"a": 1}')
 
 
 def test_what_is_not_offered_is_refused() -> None:

@@ -6,6 +6,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from evalharness.backends import openai as module
 from evalharness.backends.batching import Waves
 from evalharness.errors import BudgetError, EvalHarnessError, ServiceError, UsageError
 from evalharness.records.folder import read_run
-from evalharness.types import GenerateRequest, Likelihood, Message, Origin, Prompt, Sampling, ScoreRequest
+from evalharness.types import GenerateRequest, Likelihood, Message, Origin, Prompt, Sampling, ScoreRequest, ToolSchema
 
 pytest.importorskip("openai", reason="the official client is an extra")
 __all__ = ["here", "mirror"]
@@ -199,6 +200,76 @@ def test_responses_are_asked_once_a_completion_and_cut_here(server: Server) -> N
     assert whole.completions[0].usage["reasoning_tokens"] == 3
     assert (cut.completions[0].text, cut.completions[0].finish_reason) == (answer("y")[:4], "length")
     assert server.asked[-1]["reasoning"] == {"effort": "low"}
+
+
+# --------------------------------------------------------------------------- native function calls
+
+ADD = ToolSchema(
+    name="math.add",
+    description="Adds.",
+    parameters={"type": "object", "properties": {"a": {"type": "number"}}, "required": ["a"]},
+)
+STOP = ToolSchema(name="stop", description="", parameters={"type": "object", "properties": {}})
+
+
+def calling(text: str, *tools: ToolSchema, n: int = 1, **sampling: Any) -> GenerateRequest:
+    request = generating(text, n, **sampling)
+    return replace(request, prompt=replace(request.prompt, tools=tools))
+
+
+def test_tools_are_sent_and_calls_are_read(server: Server) -> None:
+    server.calls["Add"] = [("math_add", '{"a": 1}'), ("stop", "{")]
+    (result, other) = asked(
+        backend(server, chat=True), calling("Add 1.", ADD, STOP, n=2, stop=("x",)), calling("Hello", ADD)
+    )
+    (body,) = [body for body in server.asked if body.get("messages") == [{"role": "user", "content": "Add 1."}]]
+    assert body["tools"] == [
+        {"type": "function", "function": {"name": "math_add", "description": "Adds.", "parameters": ADD.parameters}},
+        {"type": "function", "function": {"name": "stop", "description": "", "parameters": STOP.parameters}},
+    ]
+    assert len(result.completions) == 2
+    for completion in result.completions:
+        assert (completion.text, completion.finish_reason) == ("", "stop")
+        assert [call["function"] for call in completion.tool_calls] == [
+            {"name": "math.add", "arguments": '{"a": 1}'},
+            {"name": "stop", "arguments": "{"},
+        ]
+    assert (other.completions[0].text, other.completions[0].tool_calls) == (answer("Hello"), ())
+
+
+def test_tools_are_sent_to_responses_too(server: Server) -> None:
+    server.calls["Add"] = [("math_add", '{"a": 1}')]
+    (result,) = asked(backend(server, model_options={"api": "responses"}), calling("Add 1.", ADD))
+    assert server.asked[-1]["tools"] == [
+        {"type": "function", "name": "math_add", "description": "Adds.", "parameters": ADD.parameters, "strict": False}
+    ]
+    (call,) = result.completions[0].tool_calls
+    assert (call["name"], call["arguments"]) == ("math.add", '{"a": 1}')
+
+
+def test_without_a_conversation_nobody_can_be_told_of_tools(server: Server) -> None:
+    (error,) = asked(backend(server), calling("Add 1.", ADD))
+    assert isinstance(error, UsageError)
+    assert str(error) == "native function calls need a conversation; add --chat."
+
+
+def test_a_server_that_refuses_tools_is_one_sentence(server: Server) -> None:
+    server.tools = False
+    model = backend(server, chat=True)
+    assert "tools" not in model.info.details["can"]
+    plain, error = asked(model, generating("Hello"), calling("Add 1.", ADD))
+    assert plain.completions[0].text == answer("Hello")
+    assert isinstance(error, UsageError)
+    assert "refuses requests with tools" in str(error)
+
+
+def test_with_a_tokenizer_the_template_has_shown_the_tools(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_tokenizer", lambda name: Letters())
+    model = backend(server, tokenizer="letters", chat=True)
+    request = calling("Add 1.", ADD)
+    asked(model, replace(request, prompt=replace(request.prompt, ids=(5, 6))))
+    assert server.asked[-1]["prompt"] == [5, 6]
+    assert "tools" not in server.asked[-1]
 
 
 def test_the_budget_in_tokens_ends_what_is_not_yet_asked(server: Server) -> None:

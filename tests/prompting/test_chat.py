@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -13,7 +14,8 @@ from tokenizers_for_tests import text_tokenizer, transformers_tokenizer
 
 from evalharness.errors import DataError, UsageError
 from evalharness.prompting.chat import render_chat
-from evalharness.types import Message
+from evalharness.prompting.functions import openai_tool
+from evalharness.types import Message, ToolSchema
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
@@ -67,9 +69,43 @@ LOOPS = """\
 {%- endfor %}
 {{ {'b': [1, none], 'a': "<é & 'x'>"} | tojson(sort_keys=true) }}
 """
+SHOWS_TOOLS = """\
+{%- if tools %}
+    {{- '<|im_start|>system\\nCall these:\\n' }}
+    {%- for tool in tools %}{{ tool | tojson }}{{ '\\n' }}{% endfor %}
+    {{- '<|im_end|>\\n' }}
+{%- endif %}
+{%- for message in messages %}<{{ message.role }}>{{ message.content }}{% endfor %}
+{%- if add_generation_prompt %}<assistant>{% endif %}
+"""
+NAMES_PARAMETERS = """\
+{%- for tool in tools or [] %}
+    {%- set function = tool.function %}
+def {{ function.name }}(
+    {%- for name, schema in function.parameters.properties.items() -%}
+        {{ name }}: {{ schema.type }}
+        {%- if name not in function.parameters.required %} = None{% endif %}
+        {{- ', ' if not loop.last }}
+    {%- endfor %}): # {{ function.description }}
+{% endfor %}
+{%- for message in messages %}{{ message.content }}{% endfor %}
+"""
+TOOL_TEMPLATES = {"as JSON": SHOWS_TOOLS, "by name": NAMES_PARAMETERS}
 TEMPLATES = {"chatml": CHATML, "headers": HEADERS, "alternating": ALTERNATING, "loops": LOOPS}
 
 QUESTION = Message("user", " What is 2 + 3?\n\nThink “first”. ")
+TOOLS = (
+    ToolSchema(
+        name="rates.convert",
+        description="Converts “€” & <others>.",
+        parameters={
+            "type": "object",
+            "properties": {"amount": {"type": "number"}, "to": {"type": "string", "enum": ["CHF", "£"]}},
+            "required": ["amount"],
+        },
+    ),
+    ToolSchema(name="stop", description="", parameters={"type": "object", "properties": {}, "required": []}),
+)
 CONVERSATIONS = {
     "question": [QUESTION],
     "demonstration": [Message("user", "1 + 1?"), Message("assistant", "2"), QUESTION],
@@ -82,13 +118,17 @@ def _transformers() -> Any:
     return transformers_tokenizer()
 
 
-def _assert_equal(template: str, conversation: list[Message]) -> None:
+def _assert_equal(template: str, conversation: list[Message], tools: Sequence[ToolSchema] = ()) -> None:
     turns = [{"role": message.role, "content": message.content} for message in conversation]
 
     def theirs() -> str:
         return str(
             _transformers().apply_chat_template(
-                turns, chat_template=template, tokenize=False, add_generation_prompt=True
+                turns,
+                chat_template=template,
+                tokenize=False,
+                add_generation_prompt=True,
+                tools=[openai_tool(tool) for tool in tools] or None,
             )
         )
 
@@ -97,15 +137,25 @@ def _assert_equal(template: str, conversation: list[Message]) -> None:
         expected = theirs()
     except Exception as error:
         with pytest.raises(DataError, match=str(error)):
-            render_chat(tokenizer, conversation)
+            render_chat(tokenizer, conversation, tools)
     else:
-        assert render_chat(tokenizer, conversation) == expected
+        assert render_chat(tokenizer, conversation, tools) == expected
 
 
 @pytest.mark.parametrize("conversation", CONVERSATIONS)
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_as_transformers_does(template: str, conversation: str) -> None:
     _assert_equal(TEMPLATES[template], CONVERSATIONS[conversation])
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("template", TOOL_TEMPLATES)
+def test_tools_are_shown_as_transformers_shows_them(template: str, number: int) -> None:
+    _assert_equal(TOOL_TEMPLATES[template], CONVERSATIONS["system"], TOOLS[:number])
+
+
+def test_a_template_may_refuse_tools() -> None:
+    _assert_equal(HEADERS, CONVERSATIONS["question"], TOOLS)
 
 
 @pytest.mark.parametrize("conversation", CONVERSATIONS)

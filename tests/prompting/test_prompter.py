@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers_for_tests import EOS, text_tokenizer
 
-from evalharness.errors import DataError
+from evalharness.errors import DataError, UsageError
 from evalharness.prompting.options import ChoiceOptions, DocumentOptions, PromptOptions, TargetOptions
 from evalharness.prompting.prompter import Prompter, Renderer, Turn
-from evalharness.types import Message, Sample, Tokenizer
+from evalharness.types import Message, Sample, Tokenizer, ToolSchema
 
 CHATML = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
 TURNS = [Turn("Q1", "A1"), Turn("Q2", "A2")]
@@ -246,3 +246,64 @@ def test_a_description_of_its_own_for_a_subset() -> None:
     )
     described = [renderer.description(replace(_sample(q="", t=""), subset=subset)) for subset in ("law", "art", None)]
     assert described == ["Of law.", "All.", "All."]
+
+
+# --------------------------------------------------------------------------- tools
+
+CHATML_WITH_TOOLS = "{% for t in tools or [] %}[{{ t.function.name }}]{% endfor %}" + CHATML
+STOP = ToolSchema(name="stop", description="Ends it.", parameters={"type": "object", "properties": {}})
+
+
+def test_a_chat_template_shows_the_tools_and_the_ids_hold_them() -> None:
+    tokenizer = text_tokenizer(chat_template=CHATML_WITH_TOOLS)
+    prompter = _prompter(tokenizer, chat=True)
+    plain = prompter.prompt([Message("user", "Q1")], reserve=0)
+    prompt = prompter.with_tools(plain, [STOP], reserve=0)
+    assert (plain.text, plain.tools) == ("<user>Q1<assistant>", ())
+    assert (prompt.text, prompt.tools) == ("[stop]<user>Q1<assistant>", (STOP,))
+    assert prompt.ids == tuple(tokenizer.encode(prompt.text))
+    further = prompter.extended(prompt, "A1", "\nQ2", reserve=0)
+    assert (further.text, further.tools) == ("[stop]<user>Q1<assistant>A1<user>Q2<assistant>", (STOP,))
+    assert prompter.with_tools(plain, [], reserve=0) is plain
+
+
+def test_tools_count_in_the_length_of_a_prompt() -> None:
+    tokenizer = text_tokenizer(chat_template=CHATML_WITH_TOOLS)
+    prompter = _prompter(tokenizer, chat=True, max_length=8)
+    prompt = prompter.with_tools(prompter.prompt([Message("user", "Q1")], reserve=2), [STOP], reserve=2)
+    assert prompt.cut == len(tokenizer.encode(prompt.text)) - 6 > 0
+
+
+def test_a_server_is_told_of_the_tools() -> None:
+    """Without a tokenizer the messages are sent, and the text that is kept beside them is the plain one."""
+    prompter = _prompter()
+    prompt = prompter.with_tools(prompter.prompt([Message("user", "Q1")], reserve=0), [STOP], reserve=0)
+    assert (prompt.text, prompt.tools) == ("Q1", (STOP,))
+    assert prompter.extended(prompt, " A1", " Q2", reserve=0).tools == (STOP,)
+
+
+@pytest.mark.parametrize(
+    ("chat", "template", "told"),
+    [
+        (False, CHATML_WITH_TOOLS, "native function calls need a conversation; add --chat."),
+        (True, CHATML, "this model's chat template shows no tools"),
+    ],
+)
+def test_tools_that_a_model_would_not_see_are_refused(chat: bool, template: str, told: str) -> None:
+    prompter = _prompter(text_tokenizer(chat_template=template), chat=chat)
+    with pytest.raises(UsageError, match=told):
+        prompter.with_tools(prompter.prompt([Message("user", "Q1")], reserve=0), [STOP], reserve=0)
+
+
+def test_a_rows_functions_are_its_tools() -> None:
+    renderer = _renderer(PromptOptions(question="{{ q }}", tools="{{ functions }}"), target="x")
+    sample = _sample(q="?", functions=[{"name": "stop", "description": "Ends it."}])
+    assert renderer.tools(sample) == (STOP,)
+    assert renderer.columns == {"q", "functions"}
+    with pytest.raises(DataError, match=r"prompt\.tools: this field must yield a list of functions, not 3\."):
+        renderer.tools(_sample(q="?", functions=3))
+
+
+def test_a_task_without_tools_has_none_to_call() -> None:
+    with pytest.raises(DataError, match=r"prompt\.tools is missing"):
+        _renderer(PromptOptions(question="{{ q }}"), target="x").tools(_sample(q="?"))

@@ -86,6 +86,13 @@ def test_flags(attempt: Attempt, set_flags: set[str]) -> None:
     assert {name for name, value in flags(attempt, scored).items() if value} == set_flags
 
 
+def test_a_completion_of_native_calls_is_not_empty() -> None:
+    called = Completion(text="", finish_reason="stop", tool_calls=({"function": {"name": "f", "arguments": "{}"}},))
+    attempt = Attempt(calls=(Call(prompt=PROMPT, completions=(called,)),), candidates=("18",))
+    scored = scorer("number", "exact_match").score(attempt, Reference(target="18"))
+    assert not any(flags(attempt, scored).values())
+
+
 def test_flags_look_at_the_final_completions_only() -> None:
     reasoning = Call(prompt=PROMPT, completions=(Completion(text="", finish_reason="length"),))
     answer = Call(prompt=PROMPT, completions=(Completion(text="18", finish_reason="eos"),))

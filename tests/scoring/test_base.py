@@ -34,7 +34,10 @@ def test_labels_and_options() -> None:
     [
         ([], "metrics: the list is empty; name at least one metric."),
         (["exact_mach"], "metrics[0]: unknown metric 'exact_mach'; did you mean 'exact_match'?"),
-        (["acc", {"metric": "f1", "ignore": 1}], "metrics[1]: ignore: unknown key; known: answer, label, metric."),
+        (
+            ["acc", {"metric": "f1", "ignore": 1}],
+            "metrics[1]: ignore: unknown key; known: answer, label, metric, reducer.",
+        ),
         (["acc", "acc"], "metrics: two metrics are shown as 'acc'; give one of them a label of its own."),
         ([{"label": "x"}], "metrics[0]: the key 'metric' with the name of a metric is missing."),
     ],

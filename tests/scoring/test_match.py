@@ -48,6 +48,36 @@ def test_exact_match_ignores_only_what_it_is_told_to() -> None:
     assert match(ExactMatch(ignore_articles=True), "Theo", "o") == 0.0
 
 
+@pytest.mark.parametrize(
+    ("text", "target", "value"),
+    [
+        ("0.30000000000000004", "0.3", 1.0),
+        ("-18.0009", "-18", 1.0),
+        ("18.001", "18", 0.0),
+        ("17.999", "18", 0.0),
+        ("17.9991", ("3", "18"), 1.0),
+        ("1/3", "0.3333", 1.0),
+        ("18", "-18", 0.0),
+        ("nothing", "0", 0.0),
+    ],
+)
+def test_numbers_within_a_tolerance_are_equal(text: str, target: object, value: float) -> None:
+    assert match(ExactMatch(tolerance=0.001), text, target, "number") == value
+
+
+@pytest.mark.parametrize("text", ["1e999999999", "9" * 100_000, "1/0", "1_0", "inf", "nan", "٣"])
+def test_a_tolerance_takes_no_time_over_what_is_no_number(text: str) -> None:
+    """Of any text that a parser may hand over; the same text is equal to itself, by its letters."""
+    metric = ExactMatch(tolerance=0.001)
+    assert metric.score(NOTHING, Reference(target="10"), Parsed(text), None).value == 0.0
+    assert metric.score(NOTHING, Reference(target=text), Parsed(text), None).value == 1.0
+
+
+def test_a_tolerance_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="greater than 0"):
+        ExactMatch(tolerance=0.0)
+
+
 def test_the_position_of_a_choice_is_its_letter_or_its_text() -> None:
     assert match(ExactMatch(), "B", 1, "choice", ("Rome", "Paris")) == 1.0
     assert match(ExactMatch(), "it is Paris", 1, "choice", ("Rome", "Paris")) == 1.0

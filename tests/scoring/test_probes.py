@@ -9,10 +9,11 @@ from evalharness.answers.text import TextParser
 from evalharness.registry import names
 from evalharness.scoring.apply import Scorer
 from evalharness.scoring.base import build_metrics
-from evalharness.types import Attempt, Likelihood, Reference
+from evalharness.types import Attempt, Likelihood, Reference, Verdict
 
 ANSWERS = (("the Cat sat", "cat sat."), ("cat", ("dog", "cat")), ("cat", "a dog"))
 CHOICES = ((-4.0, -4.5, 0), (-4.0, -4.5, 1), (-9.0, -4.5, 1))
+LABELS = ("pass", "fail", "timeout")
 TEXTS = ((-1.0, True), (-20.0, False))
 
 TABLE = {
@@ -26,10 +27,20 @@ TABLE = {
     "greedy_choice": (1, (1.0, 1.0, 1.0)),
     "greedy_match": (1, (1.0, 0.0)),
     "lm_eval_exact_match": (1, (0.0, 1.0, 0.0)),
+    "passes": (1, (1.0, 0.0, 0.0)),
     "perplexity": (1, (2.718282, 485165195.409790)),
     "probability_mass": (1, (0.622459, 0.377541, 0.989013)),
     "word_perplexity": (1, (1.648721, 22026.465795)),
 }
+
+
+def judged(judge: str, *labels: str) -> Attempt:
+    """An attempt whose candidates the judge gave these labels."""
+    return Attempt(
+        calls=(),
+        candidates=("",) * len(labels),
+        verdicts=tuple(Verdict(judge=judge, candidate=n, label=label) for n, label in enumerate(labels)),
+    )
 
 
 def probes(needs: str) -> list[tuple[Attempt, Reference]]:
@@ -43,6 +54,8 @@ def probes(needs: str) -> list[tuple[Attempt, Reference]]:
             )
             for one, other, gold in CHOICES
         ]
+    if needs == "verdict":
+        return [(judged("execution", label), Reference()) for label in LABELS]
     units = {"words": 2, "bytes": 10}
     return [
         (Attempt(calls=(), likelihoods=(Likelihood((ll,), (greedy,)),)), Reference(units=units)) for ll, greedy in TEXTS

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from evalharness.errors import UsageError
 from evalharness.scoring.apply import Scored
-from evalharness.scoring.reducers import check_reducer, reduce
+from evalharness.scoring.reducers import check_reducer, reduce, reduce_each
 from evalharness.types import Parsed, Score
 
 
@@ -47,6 +47,21 @@ def test_chances_at_k_are_exact_for_many_repeats() -> None:
     assert reduce("pass@1000", scoreds)["em"].value == 1.0
     assert reduce("pass@1", scoreds)["em"].value == 0.001
     assert reduce("pass^2", scoreds)["em"].value == 0.0
+
+
+def test_each_metric_has_a_rule_of_its_own() -> None:
+    scoreds = [Scored(None, scores={"passes": Score(float(n == 0)), "f1": Score(0.5)}) for n in range(4)]
+    scoreds = [Scored(each.answer, scores={**each.scores, "passes 2": each.scores["passes"]}) for each in scoreds]
+    rules = {"passes": "mean", "passes 2": "pass@2", "f1": "mean"}
+    assert {label: score.value for label, score in reduce_each(rules, scoreds).items()} == {
+        "passes": 0.25, "passes 2": 0.5, "f1": 0.5
+    }  # fmt: skip
+    assert list(reduce_each(rules, scoreds)) == list(rules)
+
+
+def test_a_metric_that_draws_more_repeats_than_were_answered_is_left_out() -> None:
+    assert reduce_each({"em": "pass@3"}, repeats(1, 0)) == {}
+    assert reduce_each({"em": "mean"}, []) == {}
 
 
 @given(st.permutations([1.0, 0.0, 0.0, 1.0, 0.0]), st.sampled_from(["mean", "pass@2", "pass^2"]))

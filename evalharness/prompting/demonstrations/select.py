@@ -29,18 +29,17 @@ def selector(options: DemonstrationOptions, pool: Sequence[Sample], *, task: str
     """
     if options.shots == 0:
         return lambda sample: ()
-    most = len(pool) - (options.policy == "lm_eval" and options.extra_draw)
+    fixed = options.policy == "fixed" and options.positions is not None
+    rows = _at(options.positions or (), pool, task) if fixed else pool
+    most = len(rows) - (options.policy == "lm_eval" and options.extra_draw)
     if options.shots > most:
+        there_are = f"demonstrations.positions names {len(rows)}" if fixed else f"the pool holds {len(rows)} rows"
         raise UsageError(
-            f"{task}: {options.shots} demonstrations are wanted but the pool holds {len(pool)} rows; "
-            f"ask for --shots {most} at most."
+            f"{task}: {options.shots} demonstrations are wanted but {there_are}; ask for --shots {most} at most."
         )
     match options.policy:
-        case "first_n":
-            return lambda sample: _without(sample, pool, options.shots, task)
-        case "fixed":
-            chosen = pool if options.positions is None else _at(options.positions, pool, task)
-            return lambda sample: _without(sample, chosen, options.shots, task)
+        case "first_n" | "fixed":
+            return lambda sample: _without(sample, rows, options.shots, task)
         case "random":
             return lambda sample: _random(sample, pool, options.shots, task, seed)
         case "lm_eval":
