@@ -11,7 +11,9 @@ import shutil
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,6 +33,9 @@ ENVIRONMENT: Mapping[str, str] = {
 
 _PID_IN_BOX = 2
 """Bubblewrap's own first process is 1."""
+
+_THREADS = 128
+_ROOM = 1024
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
@@ -96,9 +101,13 @@ class Level(ABC):
             "RLIMIT_CORE": 0,
             "RLIMIT_MEMLOCK": 0,
         }
-        if limits.processes and self.allows_processes:
-            kinds["RLIMIT_NPROC"] = limits.processes + 64  # threads count, too
+        if (tasks := self.tasks(limits)) is not None:
+            kinds["RLIMIT_NPROC"] = tasks
         return {"limits": {} if "limits" in self.without else kinds, "landlock": None, "filter": None, "parent": 0}
+
+    def tasks(self, limits: Limits) -> int | None:
+        """Processes and threads that its user may have: of the box where that has a count of its own (Linux 5.14)."""
+        return limits.processes + _THREADS
 
     def environment(self) -> Mapping[str, str]:
         return {**os.environ, **ENVIRONMENT} if "environment" in self.without else ENVIRONMENT
@@ -167,6 +176,10 @@ class Landlock(Level):
 
     name = "landlock"
 
+    def tasks(self, limits: Limits) -> int | None:
+        """The kernel counts all that belong to the user: those that are there already have room beside the boxes'."""
+        return _tasks_of(NOBODY if self.user() is not None else os.geteuid()) + _ROOM
+
     def missing(self) -> str | None:
         return None  # the first box says whether the kernel has it
 
@@ -231,6 +244,9 @@ class Unsafe(Level):
     name = "unsafe"
     isolated = False
 
+    def tasks(self, limits: Limits) -> int | None:
+        return None
+
     def missing(self) -> str | None:
         return None
 
@@ -254,6 +270,18 @@ def inside(name: str) -> str:
     if name not in _SOURCES:
         _SOURCES[name] = (Path(__file__).parent / "inside" / f"{name}.py").read_text()
     return _SOURCES[name]
+
+
+@cache
+def _tasks_of(user: int) -> int:
+    """Threads of all processes of a user, when this was first asked."""
+    count = 0
+    for path in Path("/proc").glob("[0-9]*/status"):
+        with suppress(OSError, ValueError, IndexError):
+            facts = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+            if int(facts["Uid"].split()[0]) == user:
+                count += int(facts["Threads"])
+    return count
 
 
 def _held(data: bytes) -> int:

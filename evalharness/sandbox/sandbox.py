@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, get_args
 
 from evalharness.sandbox.box import Box, Reason, watch
-from evalharness.sandbox.inside.plain import dumps, loads
 from evalharness.sandbox.interpreter import Interpreter
 from evalharness.sandbox.levels import Level
 from evalharness.sandbox.outcome import LIMITS, Limits, Outcome, Status
 
 _SHOWN = 20_000
 """Characters of what a program prints beside its tests that an outcome keeps: the last ones."""
+_LONGEST_EXPLANATION = 600
+_PIECES = 100
+"""A session may use the processor so many times as long as one piece of its code may."""
 _ENDING = 1.0
 """Seconds in which a process that has closed its pipe ends, as a rule."""
 _CPU_TIME = 128 + 24
@@ -101,7 +105,7 @@ class Sandbox:
             elif code == _CPU_TIME:
                 status, why = "timeout", "its processor time is used up"
             elif code:
-                why = last[:600] if code == 1 and last else _ended(code)
+                why = _text(last) if code == 1 and last else _ended(code)
         return Outcome(
             status=status,
             explanation=why,
@@ -113,40 +117,33 @@ class Sandbox:
 
     def _tested_outside(self, source: str, setup: str, tests: str, calls: Sequence[str], limits: Limits) -> Outcome:
         longest = {"longest": limits.output}
-        verdict: list[dict[str, Any]] = []
         parts = ("confine", "plain", "channel")
         told = {"setup": setup, "tests": tests, "calls": list(calls)}
         with (
             self._box((*parts, "candidate"), {"source": _compilable(source), **longest}, limits) as candidate,
             self._box((*parts, "tester"), {**told, **longest}, limits) as tester,
         ):
-
-            def from_tester(line: bytes) -> None:
-                if line.startswith(b'{"dict":[["call"'):
-                    candidate.send(line)
-                else:
-                    verdict.append(loads(line))
-
-            candidate.on_line, candidate.on_end = tester.send, tester.close_input
-            tester.on_line = from_tester
-            reason, seconds = watch([candidate, tester], limits.seconds, lambda: bool(verdict))
+            talk = _Talk(candidate, tester)
+            reason, seconds = watch([candidate, tester], limits.seconds, talk.over)
             status, why = self._end_of(candidate, reason, limits, tester)
-            if status is None and not verdict:
-                status, why = "sandbox_error", f"the tests ended without a verdict: {_last(tester)}"
-            elif status is None:
-                status, why = verdict[0]["verdict"], verdict[0]["why"]
-                if status == "ended":
+            if status is None:
+                status, why = talk.verdict()
+                if talk.candidate_ended:
                     status, why = self._early_end(candidate, why)
-            assert status is not None
-            return Outcome(
-                status=status,
-                explanation=why,
-                stderr=candidate.said[-_SHOWN:],
-                seconds=seconds,
-                level=self.level,
-            )
+            return self._outcome(status, why, candidate, seconds)
 
     def _tested_in_box(self, source: str, setup: str, tests: str, limits: Limits) -> Outcome:
+        outcome = self._once_in_box(source, setup, tests, limits)
+        if outcome.status != "pass":
+            return outcome
+        # What passes must be able to fail: tests that end in a failure which the candidate cannot have foreseen.
+        failure = secrets.token_hex(16)
+        control = self._once_in_box(source, setup, f"{tests}\nraise AssertionError({failure!r})", limits)
+        if control.status == "fail" and failure in str(control.explanation):
+            return outcome
+        return replace(outcome, status="error", explanation="the program meddles with its tests")
+
+    def _once_in_box(self, source: str, setup: str, tests: str, limits: Limits) -> Outcome:
         nonce = secrets.token_hex(16)
         said: list[dict[str, Any]] = []
         modules = ("confine", "plain", "channel", "candidate", "tester", "in_box")
@@ -154,13 +151,9 @@ class Sandbox:
         with self._box(modules, job, limits) as box:
 
             def take(line: bytes) -> None:
-                try:
-                    message = loads(line)
-                except ValueError:
-                    message = None
-                if not said and isinstance(message, dict) and message.get("loaded") is True:
-                    box.send(dumps({"nonce": nonce, "setup": setup, "tests": tests}).encode() + b"\n")
-                said.append(message if isinstance(message, dict) else {})
+                said.append(_message(line))
+                if len(said) == 1 and said[0].get("loaded") is True:
+                    box.send(json.dumps({"nonce": nonce, "setup": setup, "tests": tests}).encode() + b"\n")
 
             def settled() -> bool:
                 return len(said) > 1 or bool(said and said[0].get("loaded") is not True)
@@ -170,25 +163,17 @@ class Sandbox:
             status, why = self._end_of(box, reason, limits)
             if status is None:
                 status, why = self._verdict_in_box(box, said, nonce)
-            return Outcome(
-                status=status,
-                explanation=why,
-                stderr=box.said[-_SHOWN:],
-                seconds=seconds,
-                level=self.level,
-                in_box=True,
-            )
+            return self._outcome(status, why, box, seconds, in_box=True)
 
     def _verdict_in_box(self, box: Box, said: list[dict[str, Any]], nonce: str) -> tuple[Status, str | None]:
-        last = said[-1] if said else None
-        if last is None or (len(said) == 1 and last.get("loaded") is True):
+        last = said[-1] if said else {"loaded": True}
+        if last.get("loaded") is True:
             return self._early_end(box, "the program ended before its tests did")
-        if last.get("loaded") is False and last.get("status") in ("error", "memory"):
-            return last["status"], str(last.get("why"))
-        verdict = last.get("verdict")
-        if last.get("nonce") != nonce or verdict not in ("pass", "fail", "error", "memory"):
+        unloadable = last.get("loaded") is False
+        status = _status(last.get("status" if unloadable else "verdict"))
+        if status not in ("error", "memory") and (unloadable or last.get("nonce") != nonce or status is None):
             return "error", "the program wrote something else where its verdict belongs"
-        return verdict, last.get("why")
+        return status, _text(last.get("why"))
 
     # ----------------------------------------------------------------------- what all of them need
 
@@ -203,6 +188,17 @@ class Sandbox:
             return self._broken(f"the level {self.level} cannot hold further processes; install bubblewrap")
         return None
 
+    def _outcome(self, status: Status, why: str | None, box: Box, seconds: float, *, in_box: bool = False) -> Outcome:
+        """Of a tested candidate."""
+        return Outcome(
+            status=status,
+            explanation=why,
+            stderr=box.said[-_SHOWN:],
+            seconds=seconds,
+            level=self.level,
+            in_box=in_box,
+        )
+
     def _broken(self, why: str) -> Outcome:
         return Outcome(status="sandbox_error", explanation=why, level=self.level)
 
@@ -213,16 +209,14 @@ class Sandbox:
         boxes = [box] if tester is None else [box, tester]
         if reason == "timeout":
             return "timeout", f"longer than {limits.seconds:g} s"
-        if reason == "output_limit":
-            if box.too_long:
-                return "output_limit", f"more than {limits.output:,} bytes of output"
-            return "sandbox_error", f"the tests print more than {limits.output:,} bytes"
+        if reason == "output_limit" and not (tester is not None and tester.too_long):
+            return "output_limit", f"more than {limits.output:,} bytes of output"
         for each in boxes:
             if not each.ready:
                 return "sandbox_error", f"the box could not be made: {_last(each)}"
         return None, None
 
-    def _early_end(self, box: Box, why: str) -> tuple[Status, str]:
+    def _early_end(self, box: Box, why: str | None) -> tuple[Status, str]:
         box.wait(_ENDING)
         code = box.status
         if code == _CPU_TIME:
@@ -232,12 +226,70 @@ class Sandbox:
         return "error", f"{why} ({'it closed its pipe' if code is None else _ended(code)})"
 
 
+class _Talk:
+    """What two boxes say to each other: the tester calls, the candidate answers once, until there is a verdict.
+
+    The lines go through unread but for their kind, so what a candidate says is decoded in the tester's box only.
+    """
+
+    def __init__(self, candidate: Box, tester: Box) -> None:
+        self._candidate, self._tester = candidate, tester
+        self._asked = True
+        """Whether the candidate owes an answer; at first, that it is loaded."""
+        self._calls = 0
+        self._verdict: dict[str, Any] | None = None
+        self._ended: str | None = None
+        self._out_of_turn = False
+        candidate.on_line, candidate.on_end = self._answer, tester.close_input
+        tester.on_line, tester.on_end = self._from_tester, self._end
+
+    def over(self) -> bool:
+        return self._verdict is not None or self._ended is not None
+
+    @property
+    def candidate_ended(self) -> bool:
+        """Whether the tests could not go on because the candidate was gone."""
+        return self._verdict is not None and self._verdict.get("verdict") == "ended"
+
+    def verdict(self) -> tuple[Status, str | None]:
+        """Status and explanation."""
+        said = self._verdict or {}
+        if self.candidate_ended:
+            return "error", _text(said.get("why"))
+        if (status := _status(said.get("verdict"))) is not None:
+            return status, _text(said.get("why"))
+        if self._calls == 0 and not self._out_of_turn:
+            return "sandbox_error", f"the tests ended without a verdict: {_last(self._tester)}"
+        # After the first answer, what ends the tests may be of the candidate's making: it must not stay uncounted.
+        return "error", self._ended or "the tests ended without a verdict"
+
+    def _from_tester(self, line: bytes) -> None:
+        if not line.startswith(b'{"call"'):
+            self._verdict = _message(line)
+            return
+        self._calls += 1
+        self._asked = True
+        self._candidate.send(line)
+
+    def _answer(self, line: bytes) -> None:
+        if not self._asked:
+            self._out_of_turn = True
+            self._ended = "the program answered what nobody asked"
+            return
+        self._asked = False
+        self._tester.send(line)
+
+    def _end(self) -> None:
+        self._ended = self._ended or "the tests ended without a verdict"
+
+
 class Session:
     """A Python session in a box. A context manager."""
 
     def __init__(self, sandbox: Sandbox, limits: Limits) -> None:
         self._sandbox, self._limits = sandbox, limits
         self._box: Box | None = None
+        self._pieces = 0
         self._closed: str | None = None
 
     def __enter__(self) -> Session:
@@ -260,27 +312,29 @@ class Session:
             return Outcome(status="sandbox_error", explanation=str(error), level=level)
         answers: list[bytes] = []
         box.on_line = answers.append
-        box.send(dumps({"code": _compilable(code)}).encode() + b"\n")
+        self._pieces += 1
+        box.send(json.dumps({"number": self._pieces, "code": _compilable(code)}).encode() + b"\n")
         reason, seconds = watch([box], self._limits.seconds, lambda: bool(answers))
         status, why = self._sandbox._end_of(box, reason, self._limits)
         if status is None and not answers:
             status, why = self._sandbox._early_end(box, "the session ended")
         if status is None:
-            try:
-                return self._outcome(loads(answers[0]), seconds)
-            except (ValueError, KeyError, TypeError):
-                status, why = "error", "the program wrote something else where its answer belongs"
+            outcome = self._outcome(_message(answers[0]), seconds)
+            if outcome is not None:
+                return outcome
+            status, why = "error", "the program wrote something else where its answer belongs"
         self._end(f"{status}: {why}")
         return Outcome(status=status, explanation=why, seconds=seconds, level=level)
 
-    def _outcome(self, told: dict[str, Any], seconds: float) -> Outcome:
-        if told["status"] not in ("pass", "error", "memory", "output_limit"):
-            raise ValueError
+    def _outcome(self, told: dict[str, Any], seconds: float) -> Outcome | None:
+        status, stdout, value = _status(told.get("status")), told.get("stdout"), told.get("value")
+        if told.get("answer") != self._pieces or status is None or not isinstance(stdout, str):
+            return None
         return Outcome(
-            status=told["status"],
-            explanation=told["why"],
-            stdout=str(told["stdout"]),
-            value=told["value"],
+            status=status,
+            explanation=_text(told.get("why")),
+            stdout=stdout,
+            value=value if isinstance(value, str) else None,
             seconds=seconds,
             level=self._sandbox.level,
         )
@@ -298,7 +352,9 @@ class Session:
         if self._box is None:
             modules = ("confine", "plain", "channel", "session")
             job = {"longest": 4 * self._limits.output, "printed": self._limits.output // 4}
-            self._box = self._sandbox._box(modules, job, self._limits)
+            limits = replace(self._limits, seconds=self._limits.seconds * _PIECES)
+            self._box = self._sandbox._box(modules, job, limits)
+            self._pieces = 0
         return self._box
 
     def _end(self, why: str) -> None:
@@ -308,14 +364,35 @@ class Session:
             self._box = None
 
 
+def _message(line: bytes) -> dict[str, Any]:
+    """The keys of a line; nothing in it is decoded, and a line that is no message has none."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _status(said: object) -> Status | None:
+    """The status that a box gives, where there is such a one."""
+    return next((status for status in get_args(Status) if status == said), None)
+
+
+def _text(why: object) -> str | None:
+    """What a box gives as a reason, as one line for a person."""
+    if not isinstance(why, str):
+        return None
+    return "".join(letter if letter.isprintable() else " " for letter in why[:_LONGEST_EXPLANATION])
+
+
 def _compilable(source: str) -> str:
-    """The source as every Python can be handed it: half a surrogate pair becomes a question mark."""
-    return source.encode(errors="replace").decode()
+    """The source as every Python can be handed it: no byte order mark, question marks for half surrogate pairs."""
+    return source.removeprefix("\ufeff").encode(errors="replace").decode()
 
 
 def _last(box: Box) -> str:
     """The last line of what it said, for a person."""
-    return box.said.replace("\0", "").strip().rpartition("\n")[2][:600] or "it said nothing"
+    return _text(box.said.strip().rpartition("\n")[2]) or "it said nothing"
 
 
 def _ended(code: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 
 import pytest
 
@@ -145,8 +146,42 @@ def test_faults_of_the_tests_are_not_the_candidates(sandbox: Sandbox) -> None:
     for tests, setup in (("assert (", ""), ("assert f(1) == 2", "1/0"), ("f(object())", "")):
         outcome = sandbox.test("def f(x): return 2", tests=tests, calls=["f"], setup=setup, limits=SOON)
         assert outcome.status == "sandbox_error", outcome
-    loud = sandbox.test("def f(x): return 2", tests="print('x' * 100_000)", calls=["f"], limits=SOON)
-    assert loud.status == "sandbox_error"
+    quiet = sandbox.test("def f(x): return 2", tests="print('x' * 100_000)", calls=["f"], limits=SOON)
+    assert quiet.status == "pass", "what the tests print is nobody's business"
+
+
+HIDING = {
+    "too long a reason": """
+import os
+def f(x):
+    line = '{"answer":1,"too_long":"' + 'é' * 20_000 + '"}\\n'
+    for fd in range(3, 64):
+        try: os.write(fd, line.encode())
+        except OSError: pass
+    os._exit(0)
+""",
+    "a value that cannot go back": "def f(x):\n    v = []\n    for _ in range(199): v = [v]\n    return v",
+    "a value that cannot be shown": "def f(x): return 1 << 100_000",
+    "an end in the middle": "import os\ndef f(x):\n    if x: os._exit(0)\n    return [0]",
+    "a broken line": "import os\ndef f(x):\n    for fd in range(3, 64):\n        try: os.write(fd, b'{\\n')\n"
+    "        except OSError: pass",
+    "an exhausted iterator": "def f(x): raise StopIteration",
+    "an interruption": "def f(x): raise KeyboardInterrupt",
+    "an answer ahead": "import os\nfor fd in range(3, 64):\n"
+    '    try: os.write(fd, b\'{"answer":1,"value":3}\\n{"answer":2,"value":3}\\n\')\n'
+    "    except OSError: pass\ndef f(x): return None",
+}
+
+
+@pytest.mark.parametrize("name", HIDING)
+def test_no_candidate_makes_itself_uncounted(sandbox: Sandbox, name: str) -> None:
+    tests = "r = f(0)\nprint(r)\nf(r)\nassert r == 3, r\nfor a, b in zip(map(f, [1]), [4]): assert a == b\n"
+    hidden = "try:\n    f(1)\nexcept:\n    pass\nelse:\n    assert f(1) == 4"
+    raises = name == "an exhausted iterator"  # which tests that catch everything may want
+    for asked in (tests,) if raises else (tests, hidden):
+        outcome = sandbox.test(HIDING[name], tests=asked, calls=["f"], limits=SOON)
+        assert outcome.status in ("error", "fail", "output_limit"), outcome
+        assert len(outcome.explanation or "") <= 600
 
 
 def test_in_the_box(sandbox: Sandbox) -> None:
@@ -157,6 +192,85 @@ def test_in_the_box(sandbox: Sandbox) -> None:
     assert sandbox.test("1/0", tests="", calls=[], in_box=True, limits=SOON).status == "error"
     assert sandbox.test("while True: pass", tests="", calls=[], in_box=True, limits=SOON).status == "timeout"
     assert sandbox.test("bytearray(1 << 40)", tests="", calls=[], in_box=True, limits=SOON).status == "memory"
+
+
+BOMBS = {
+    "a power of ten": '{"fraction":"1e99999999"}\n',
+    "equal hashes": '{"set":[' + ",".join(str((2**61 - 1) * n) for n in range(1, 1500)) + "]}\n",
+    "another type": '{"loaded":false,"status":"error","why":{"int":"0x' + "f" * 20_000 + '"}}\n',
+    "a list": '{"loaded":false,"status":"error","why":[1]}\n',
+    "deep": "[" * 20_000 + "\n",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_a_program_writes_into_its_channel_is_not_decoded_by_the_harness(sandbox: Sandbox, name: str) -> None:
+    line = BOMBS[name].encode()
+    source = f"import os\nfor fd in range(3, 64):\n    try: os.write(fd, {line!r})\n    except OSError: pass\n"
+    began = time.monotonic()
+    assert sandbox.test(source, tests="", calls=[], in_box=True, limits=SOON).status == "error"
+    with sandbox.session(limits=SOON) as session:
+        outcome = session.execute(source + "1")
+        assert outcome.status == "error"
+        assert isinstance(outcome.explanation, str)
+    assert time.monotonic() - began < 10
+
+
+def test_a_flood_of_answers_stays_outside(sandbox: Sandbox) -> None:
+    source = """
+import os
+def f(x):
+    while True:
+        for fd in range(3, 64):
+            try: os.write(fd, b'{"answer":1,"value":1}' + b' ' * 40_000 + b'\\n')
+            except OSError: pass
+"""
+    outcome = sandbox.test(source, tests="import time\nassert f(1) == 1\ntime.sleep(5)", calls=["f"], limits=SOON)
+    assert (outcome.status, outcome.explanation) == ("error", "the program answered what nobody asked")
+
+
+def test_meddling_with_tests_in_the_box_is_found_out(sandbox: Sandbox) -> None:
+    source = (
+        "import sys\nhere = sys._getframe(1).f_locals\n"
+        "here['outcome'].__code__ = (lambda run, source, candidate=None: ('pass', None)).__code__\n"
+    )
+    outcome = sandbox.test(source, tests="assert False", calls=[], in_box=True, limits=SOON)
+    assert (outcome.status, outcome.explanation) == ("error", "the program meddles with its tests")
+
+
+def test_annotations_are_evaluated_as_in_a_script(sandbox: Sandbox) -> None:
+    source = "def f(x: List[int]): return 2"
+    assert sandbox.test(source, tests="assert f(1) == 2", calls=["f"]).status == "error"
+    assert sandbox.run(source).status == "error"
+    with sandbox.session() as session:
+        assert session.execute(source).status == "error"
+
+
+def test_small_mercies(sandbox: Sandbox) -> None:
+    assert sandbox.run("\ufeffprint(1); exit()").stdout == "1\n"
+    tests = "try:\n    f(1)\nexcept KeyError as error:\n    assert error.args == ('x', 2)\nelse:\n    assert False"
+    assert sandbox.test("def f(x): raise KeyError('x', 2)", tests=tests, calls=["f"]).status == "pass"
+    odd = "try:\n    f(1)\nexcept UnicodeDecodeError:\n    pass\nelse:\n    assert False"
+    assert sandbox.test("def f(x): return b'\\xff'.decode()", tests=odd, calls=["f"]).status == "pass"
+    spoken = sandbox.test("def f(x):\n    print('seen')\n    return 1", tests="assert f(1) == 2", calls=["f"])
+    assert spoken.stderr == "seen\n"
+
+
+def test_threads_are_bounded(sandbox: Sandbox) -> None:
+    source = """
+import ctypes
+libc = ctypes.CDLL(None)
+attributes, thread = ctypes.create_string_buffer(64), ctypes.c_ulong()
+libc.pthread_attr_init(attributes)
+libc.pthread_attr_setstacksize(attributes, ctypes.c_size_t(16384))
+made = 0
+while made < 5000 and libc.pthread_create(ctypes.byref(thread), attributes, libc.pause, None) == 0: made += 1
+print(made, flush=True)
+import os; os._exit(0)
+"""
+    outcome = sandbox.run(source, limits=SOON)
+    assert outcome.status == "pass"
+    assert int(outcome.stdout) <= 1200
 
 
 def test_a_session_keeps_its_variables(sandbox: Sandbox) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 from evalharness.sandbox.inside.channel import Channel, TooLong
 from evalharness.sandbox.inside.confine import confine
-from evalharness.sandbox.inside.plain import NotPlain
+from evalharness.sandbox.inside.plain import NotPlain, decoded, encoded
 
 
 def main(job: dict[str, Any]) -> None:
@@ -17,39 +18,46 @@ def main(job: dict[str, Any]) -> None:
     module = type(sys)("candidate")
     sys.modules["candidate"] = module
     try:
-        exec(compile(job["source"], "<candidate>", "exec"), module.__dict__)
+        exec(compile(job["source"], "<candidate>", "exec", dont_inherit=True), module.__dict__)
     except BaseException as error:
-        channel.send({"raised": said_of(error)})
+        channel.send(answer=0, raised=said_of(error))
         return
-    channel.send({"loaded": True})
+    channel.send(answer=0, loaded=True)
     while True:
         try:
             call = channel.receive()
         except EOFError:
             return
         answer_call(channel, module, call)
+        with suppress(Exception):
+            sys.stdout.flush()  # what it printed is shown even where its box is ended
 
 
 def answer_call(channel: Channel, module: Any, call: dict[str, Any]) -> None:
     """Make one call and send what came of it."""
+    number = call["call"]
     try:
-        function = module.__dict__.get(call["call"])
+        function = module.__dict__.get(call["name"])
         if function is None:
-            raise NameError(f"name {call['call']!r} is not defined")
-        channel.send({"value": function(*call["args"], **call["kwargs"])})
+            raise NameError(f"name {call['name']!r} is not defined")
+        channel.send(answer=number, value=encoded(function(*decoded(call["args"]), **decoded(call["kwargs"]))))
     except NotPlain as error:
-        channel.send({"refused": f"returned {error}, which is no plain data"})
+        channel.send(answer=number, refused=f"returned {error}, which is no plain data")
     except TooLong as error:
-        channel.send({"too_long": f"returned {error}"})
+        channel.send(answer=number, too_long=f"returned {error}")
     except BaseException as error:
-        channel.send({"raised": said_of(error)})
+        channel.send(answer=number, raised=said_of(error))
 
 
-def said_of(error: BaseException) -> list[Any]:
-    """Class and words of an exception, and its nearest built-in class."""
+def said_of(error: BaseException) -> dict[str, Any]:
+    """An exception: class, words, the built-in classes that it extends, and what it was made of where that is data."""
     try:
         words = str(error)[:2000]
     except BaseException:
         words = ""
-    known = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins")
-    return [type(error).__name__[:200], words, known]
+    kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
+    try:
+        made_of = encoded(list(error.args))
+    except BaseException:
+        made_of = None
+    return {"name": type(error).__name__[:200], "words": words, "kinds": kinds, "args": made_of}

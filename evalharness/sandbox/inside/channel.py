@@ -1,11 +1,14 @@
-"""The line between a box and the harness: standard input and output, moved out of the program's sight."""
+"""The line between a box and the harness: standard input and output, moved out of the program's sight.
+
+A message is one line of JSON, an object whose keys are all known. Values of a program travel in it as `plain` encodes
+them, and only boxes decode them: the harness reads the keys, and no value.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
-
-from evalharness.sandbox.inside.plain import dumps, loads
 
 
 class TooLong(Exception):
@@ -13,32 +16,36 @@ class TooLong(Exception):
 
 
 class Channel:
-    """Lines of plain data, in and out. From when it is made, what the process prints goes to standard error."""
+    """Messages, in and out. From when it is made, what the process prints goes elsewhere."""
 
-    def __init__(self, longest: int) -> None:
+    def __init__(self, longest: int, *, printed_to_errors: bool = True) -> None:
+        """
+        Args:
+            longest: bytes of a message.
+            printed_to_errors: standard output becomes standard error; else it is thrown away.
+        """
         self._in = os.fdopen(os.dup(0), "rb")
         self._out = os.dup(1)
         self._longest = longest
-        nothing = os.open(os.devnull, os.O_RDONLY)
+        nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
+        os.dup2(2 if printed_to_errors else nothing, 1)
         os.close(nothing)
-        os.dup2(2, 1)
 
-    def send(self, message: Any) -> None:
+    def send(self, **message: Any) -> None:
         """Send one message.
 
         Raises:
-            NotPlain: it cannot be said in plain data.
             TooLong: it is longer than the limit.
         """
-        line = dumps(message).encode() + b"\n"
+        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
         if len(line) > self._longest:
             raise TooLong(f"a value of more than {self._longest} bytes")
         view = memoryview(line)
         while view:
             view = view[os.write(self._out, view) :]
 
-    def receive(self) -> Any:
+    def receive(self) -> dict[str, Any]:
         """The next message.
 
         Raises:
@@ -48,4 +55,10 @@ class Channel:
         line = self._in.readline()
         if not line:
             raise EOFError
-        return loads(line)
+        try:
+            message = json.loads(line)
+        except RecursionError:
+            message = None
+        if not isinstance(message, dict):
+            raise ValueError("no message")
+        return message

@@ -33,7 +33,8 @@ def confine(job: dict[str, Any]) -> None:
     if job["landlock"] is not None or job["filter"] is not None or job["parent"]:
         _without_rights(job)
     for kind, value in limits.items():
-        resource.setrlimit(getattr(resource, kind), (value, value))
+        last = value + 1 if kind == "RLIMIT_CPU" else value  # a signal that says why, then the end
+        resource.setrlimit(getattr(resource, kind), (value, last))
     sys.stdout.flush()
     os.write(2, READY)
 

@@ -23,18 +23,18 @@ def main(job: dict[str, Any]) -> None:
     module = type(sys)("candidate")
     sys.modules["candidate"] = module
     try:
-        exec(compiled(job["source"], "<candidate>", "exec"), module.__dict__)
+        exec(compiled(job["source"], "<candidate>", "exec", dont_inherit=True), module.__dict__)
     except BaseException as error:
-        memory = isinstance(error, MemoryError)
-        name, words, _ = said_of(error)
-        send({"loaded": False, "status": "memory" if memory else "error", "why": f"{name}: {words}"})
+        told = said_of(error)
+        status = "memory" if "MemoryError" in told["kinds"] else "error"
+        send(loaded=False, status=status, why=f"{told['name']}: {told['words'][:500]}")
         return
-    send({"loaded": True})
-    told = receive()
+    send(loaded=True)
+    tests = receive()
 
     def run() -> None:
-        exec(compiled(told["setup"], "<setup>", "exec"), module.__dict__)
-        exec(compiled(told["tests"], "<tests>", "exec"), module.__dict__)
+        for part in ("setup", "tests"):
+            exec(compiled(tests[part], f"<{part}>", "exec", dont_inherit=True), module.__dict__)
 
-    verdict, why = outcome(run, told["tests"])
-    send({"nonce": told["nonce"], "verdict": verdict, "why": why})
+    verdict, why = outcome(run, tests["tests"])
+    send(nonce=tests["nonce"], verdict=verdict, why=why)

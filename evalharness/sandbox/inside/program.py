@@ -14,7 +14,7 @@ def main(job: dict[str, Any]) -> None:
     script = type(sys)("__main__")
     sys.modules["__main__"] = script
     try:
-        exec(compile(job["source"], "<program>", "exec"), script.__dict__)
+        exec(compile(job["source"], "<program>", "exec", dont_inherit=True), script.__dict__)
     except SystemExit:
         raise
     except BaseException as error:

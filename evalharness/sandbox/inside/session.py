@@ -22,6 +22,9 @@ class Printed(io.StringIO):
         super().__init__()
         self._room = longest
 
+    def close(self) -> None:
+        """Stay open: the session needs it yet."""
+
     def write(self, text: str) -> int:
         self._room -= len(text)
         if self._room < 0:
@@ -37,10 +40,10 @@ def main(job: dict[str, Any]) -> None:
     sys.modules["__main__"] = session
     while True:
         try:
-            code = channel.receive()["code"]
+            asked = channel.receive()
         except EOFError:
             return
-        channel.send(_executed(code, session.__dict__, job["printed"]))
+        channel.send(answer=asked["number"], **_executed(asked["code"], session.__dict__, job["printed"]))
 
 
 def _executed(code: str, names: dict[str, Any], longest: int) -> dict[str, Any]:
@@ -64,13 +67,14 @@ def _executed(code: str, names: dict[str, Any], longest: int) -> dict[str, Any]:
 
 def _run(code: str, names: dict[str, Any]) -> Any:
     """The value of the last statement, where that is an expression."""
-    tree = ast.parse(code, "<session>")
+    tree = compile(code, "<session>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    assert isinstance(tree, ast.Module)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, "<session>", "exec"), names)
+    exec(compile(tree, "<session>", "exec", dont_inherit=True), names)
     if last is None:
         return None
     assert isinstance(last, ast.Expr)
-    return eval(compile(ast.Expression(last.value), "<session>", "eval"), names)
+    return eval(compile(ast.Expression(last.value), "<session>", "eval", dont_inherit=True), names)
 
 
 def _shown(value: Any, longest: int) -> str:
