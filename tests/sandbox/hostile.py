@@ -18,6 +18,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from evalharness.sandbox import levels
 from evalharness.sandbox.interpreter import NOBODY, find_interpreter
 from evalharness.sandbox.levels import Bubblewrap, Landlock, Level
 from evalharness.sandbox.outcome import Limits
@@ -460,21 +461,23 @@ ONLY_TIME = (
 )
 
 
-def left_behind(level: str) -> list[str]:
-    """Processes of boxes that are still there after the programs which cling to life most."""
+def left_behind(level: str) -> str:
+    """Run the programs that cling to life most, in boxes whose processes carry the mark that is given back."""
+    mark = f"box of {os.getpid()}"
+    levels._SOURCES["boot"] = f"{levels.inside('boot')}# {mark}"
     sandbox = Sandbox(level_of(level), find_interpreter())
     for each in ATTACKS:
         if each.name in ONLY_TIME:
             sandbox.run(each.source, limits=replace(each.limits, seconds=0.2))
-    return boxes()
+    return mark
 
 
-def boxes() -> list[str]:
-    """The processes of boxes on this machine that belong to this user, or to the one it becomes."""
+def marked(mark: str) -> list[str]:
+    """The processes of this machine that carry a mark in their command."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
-            if b"First lines of every box" in path.read_bytes():
+            if mark.encode() in path.read_bytes():
                 found.append(path.parent.name)
     return found
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from sandbox.hostile import ATTACKS, Attack, boxes
+from sandbox.hostile import ATTACKS, Attack, marked
 from sandbox.users import readable_copy, run_as, users
 
 LEVELS = ("bwrap", "landlock")
@@ -64,25 +64,26 @@ def test_there_are_enough_of_them() -> None:
 @pytest.mark.parametrize("level", LEVELS)
 def test_nothing_survives(level: str, user: str, folder: Path) -> None:
     _there(level)
-    before = set(boxes())
-    run_as(user, SCRIPT, "leave", level, folder=folder)
-    assert set(boxes()) <= before
+    mark = run_as(user, SCRIPT, "leave", level, folder=folder)
+    assert mark.startswith("box of ")
+    assert not marked(mark)
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_killed_harness_leaves_nothing(level: str) -> None:
     _there(level)
-    before = set(boxes())
     code = (
-        "from evalharness.sandbox.choose import choose\nfrom evalharness.sandbox.outcome import Limits\n"
-        f"choose({level!r}).run('print(1); import time; time.sleep(100)', limits=Limits(seconds=100))"
+        "import os\nfrom evalharness.sandbox import levels\nfrom evalharness.sandbox.choose import choose\n"
+        "from evalharness.sandbox.outcome import Limits\n"
+        f"sandbox = choose({level!r})\nlevels._SOURCES['boot'] = levels.inside('boot') + f'# box of {{os.getpid()}}'\n"
+        "sandbox.run('import time; time.sleep(100)', limits=Limits(seconds=100))"
     )
     harness = subprocess.Popen([sys.executable, "-c", code])
-    assert _within(20, lambda: bool(set(boxes()) - before) and harness.poll() is None)
-    time.sleep(0.5)  # the probe of `choose` is over
+    mark = f"box of {harness.pid}"
+    assert _within(20, lambda: bool(marked(mark)) and harness.poll() is None)
     harness.kill()
     harness.wait()
-    assert _within(10, lambda: set(boxes()) <= before)
+    assert _within(10, lambda: not marked(mark))
 
 
 def _within(seconds: float, holds: Callable[[], bool]) -> bool:
