@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,8 @@ def inspect(
     errored: Annotated[bool, typer.Option("--errored", help="Failed.")] = False,
     empty: Annotated[bool, typer.Option("--empty", help="Nothing was said.")] = False,
     cut: Annotated[bool, typer.Option("--cut", help="The prompt was cut to the model's context.")] = False,
+    outcome: Annotated[list[str] | None, typer.Option(
+        help="Of this verdict, as pass, fail, error, timeout; may be given more than once.")] = None,
     subset: Annotated[str | None, typer.Option(help="Of this subset.")] = None,
     id: Annotated[str | None, typer.Option("--id", help="The sample of this id.")] = None,
     metric: Annotated[str | None, typer.Option(help="Right and wrong by this metric; the first one.")] = None,
@@ -34,7 +37,7 @@ def inspect(
     offset: Annotated[int, typer.Option(min=0, help="Samples to pass over first.")] = 0,
     full: Annotated[bool, typer.Option("--full", help="Prompts whole, not only their end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Every fitting line of the journal as JSON.")] = False,
-) -> None:
+) -> None:  # fmt: skip
     from itertools import islice
 
     from evalharness.records.select import Filter, selected
@@ -46,17 +49,30 @@ def inspect(
         _check_metric(found, metric)
     wanted = {"unparsed": unparsed, "truncated": truncated, "errored": errored, "empty": empty, "cut": cut}
     flags = frozenset(flag for flag, given in wanted.items() if given)
+    labels = frozenset(outcome or ())
     samples = selected(
         found.journal,
-        Filter(right=right if wrong or right else None, metric=metric, flags=flags, subset=subset, id=id),
+        Filter(
+            right=right if wrong or right else None, metric=metric, flags=flags, labels=labels, subset=subset, id=id
+        ),
     )
     if as_json:
-        from evalharness.records.strict_json import one_line
-
         for line in samples:
-            typer.echo(one_line(line).decode(), nl=False)
+            typer.echo(_as_json(line), nl=False)
         return
     _show(found, islice(samples, offset, None), limit, offset, full)
+
+
+def _as_json(line: Mapping[str, Any]) -> str:
+    """The journal's own line; a terminal, which would obey what it holds unescaped, is shown ASCII then."""
+    import json
+    import sys
+
+    from evalharness.pages.controls import visible
+    from evalharness.records.strict_json import one_line, spelled
+
+    text = one_line(line).decode()
+    return json.dumps(spelled(line)) + "\n" if sys.stdout.isatty() and visible(text) != text else text
 
 
 def chosen_run(named: Path | None) -> Run:

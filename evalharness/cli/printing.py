@@ -31,6 +31,13 @@ class Reporter:
 
     def begin(self, options: RunOptions) -> None:
         self._options = options
+        if options.allow_unsafe_execution:
+            typer.secho(
+                "--allow-unsafe-execution: where no isolation works, model-written programs run as you, with your "
+                "files and your network",
+                err=True,
+                bold=True,
+            )
         if not self._quiet and "model" not in options.model_fields_set:
             typer.echo(f"no --model given: {DEFAULT_MODEL}, the embedded SmolLM2-135M-Instruct, is measured", err=True)
 
@@ -97,6 +104,8 @@ def block(run: Run, results: ResultsRecord) -> list[str]:
         label, score = next(iter(table.items()))
         lines.append(f"    {name:<24} {label} {shown(score)}   n {score.n}")
     lines.append("  " + "   ".join(f"{flag} {count}" for flag, count in results.counts.items()))
+    for judge, labels in results.verdicts.items():
+        lines.append(f"  {judge}: " + "   ".join(f"{label} {count:,}" for label, count in labels.items()))
     usage = results.usage
     lines.append(
         f"  {usage.get('requests', 0):,} requests   {usage.get('prompt_tokens', 0):,} prompt tokens "
@@ -107,6 +116,8 @@ def block(run: Run, results: ResultsRecord) -> list[str]:
         lines.append(f"  {engine_line(results.engine, usage.get('distinct_tokens', 0))}")
     if results.spent:
         lines.append(f"  {spent_line(results.spent)}")
+    if record.sandbox and not record.sandbox["isolated"]:
+        lines.append("  programs ran WITHOUT ISOLATION")
     if results.note:
         lines.append(f"  note: {results.note}")
     lines.append(f"  {run.path}")

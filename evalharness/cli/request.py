@@ -33,7 +33,8 @@ def request(
     if from_run is not None:
         record = read_run(from_run).record
         values = {**record.options, "task": record.options["task"], "model": [record.model_spec]}
-        values.pop("output", None)
+        for key in ("output", "allow_unsafe_execution"):  # a folder from elsewhere does not take the isolation away
+            values.pop(key, None)
     if config is not None:
         values |= _from_file(config)
     values |= given

@@ -88,6 +88,16 @@ def run(
         help="Copies of the model (one for each GPU, or core).", rich_help_panel=_COMPUTE)] = None,
     ray_address: Annotated[str | None, typer.Option(
         help="A Ray cluster, as ray.init takes it.", rich_help_panel=_COMPUTE)] = None,
+    sandbox: Annotated[str | None, typer.Option(
+        help="Isolation of executed programs: auto (the best that works here), bwrap, landlock or container.",
+        rich_help_panel=_COMPUTE)] = None,
+    allow_unsafe_execution: Annotated[bool | None, typer.Option(
+        "--allow-unsafe-execution", help="Let model-written programs run WITHOUT isolation where no level of it works.",
+        rich_help_panel=_COMPUTE)] = None,
+    sandbox_python: Annotated[Path | None, typer.Option(
+        help="The interpreter of executed programs.", rich_help_panel=_COMPUTE)] = None,
+    sandbox_image: Annotated[str | None, typer.Option(
+        help="The image, for --sandbox container.", rich_help_panel=_COMPUTE)] = None,
     max_errors: Annotated[float | None, typer.Option(
         help="Share of samples that may fail before the run does (0.05).", rich_help_panel=_COMPUTE)] = None,
     resume: Annotated[bool | None, typer.Option(

@@ -9,6 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from evalharness.cli.evidence_view import evidence, said
+from evalharness.pages.controls import visible
+from evalharness.records.expected_calls import answer_text, target_text
+
 SHOWN = 1500
 """Characters of a prompt that are shown unless all are asked for: its end, where the question stands."""
 OPEN, CLOSE = "⟦", "⟧"
@@ -20,15 +24,16 @@ def view(line: Mapping[str, Any], *, full: bool, marks: bool) -> RenderableType:
 
     Args:
         full: show prompts whole.
-        marks: put brackets around the parsed answer, in place of colour.
+        marks: put brackets around the parsed answer, in place of colour; programs have none then.
     """
     parts: list[RenderableType] = [_head(line)]
     if line.get("error"):
-        parts.append(Text(f"failed: {line['error']}", style="red"))
+        parts.append(said(f"failed: {line['error']}", "red"))
     for number, repeat in enumerate(line["repeats"], 1):
         if len(line["repeats"]) > 1:
             parts.append(Text(f"repeat {number}: {_scores(repeat['scores'])}", style="bold"))
         parts += _calls(repeat, full=full, marks=marks)
+        parts += evidence(line, repeat, full=full, colour=not marks)
         parts += _answer(repeat)
     if line["log_likelihoods"]:
         parts.append(_likelihoods(line))
@@ -37,7 +42,7 @@ def view(line: Mapping[str, Any], *, full: bool, marks: bool) -> RenderableType:
 
 
 def _head(line: Mapping[str, Any]) -> Text:
-    head = Text(f"── {line['id']}", style="bold")
+    head = said(f"── {line['id']}", "bold")
     if line["scores"]:
         head.append(f"  {_scores(line['scores'])}")
     for flag in line["flags"]:
@@ -56,7 +61,7 @@ def _calls(repeat: Mapping[str, Any], *, full: bool, marks: bool) -> Iterator[Re
     for number, call in enumerate(repeat["calls"], 1):
         if call["prompt"] != before and call["prompt"]:
             yield Text(_title("prompt", number, len(repeat["calls"]), call), style="cyan")
-            yield Text(_shortened(call["prompt"], full))
+            yield said(_shortened(call["prompt"], full))
         before = call["prompt"]
         completions = call.get("completions", ())
         last = number == len(repeat["calls"]) and not texts
@@ -89,23 +94,33 @@ def _shortened(text: str, full: bool) -> str:
 
 def _marked(text: str, span: Sequence[int] | None, marks: bool) -> Text:
     if not span:
-        return Text(text)
+        return said(text)
     start, end = span
+    before, answer, after = visible(text[:start]), visible(text[start:end]), visible(text[end:])
     if marks:
-        return Text(f"{text[:start]}{OPEN}{text[start:end]}{CLOSE}{text[end:]}")
-    shown = Text(text)
-    shown.stylize("bold reverse", start, end)
-    return shown
+        return Text(f"{before}{OPEN}{answer}{CLOSE}{after}")
+    return Text.assemble(before, (answer, "bold reverse"), after)
 
 
 def _answer(repeat: Mapping[str, Any]) -> Iterator[Text]:
     if repeat.get("votes"):
         votes = ", ".join(f"{answer!r} {count}" for answer, count in repeat["votes"].items())
-        yield Text(f"votes: {votes}")
-    if repeat.get("answer") is not None:
-        yield Text(f"answer: {repeat['answer']!r}")
+        yield said(f"votes: {votes}")
+    answer = repeat.get("answer")
+    if answer is not None:
+        yield said(f"answer: {_told(answer)}")
     elif repeat.get("why"):
-        yield Text(f"no answer: {repeat['why']}", style="yellow")
+        yield said(f"no answer: {repeat['why']}", "yellow")
+
+
+def _told(answer: str) -> str:
+    """Calls as a person writes them; of a program, which its verdict shows whole, the first line."""
+    calls, lines = answer_text(answer), answer.strip().splitlines()
+    if calls != answer:
+        return str(calls)
+    if len(lines) < 2:
+        return repr(answer)
+    return f"{lines[0]!r} and {len(lines) - 1} more line{'s' if len(lines) > 2 else ''}"
 
 
 def _likelihoods(line: Mapping[str, Any]) -> RenderableType:
@@ -124,7 +139,7 @@ def _likelihoods(line: Mapping[str, Any]) -> RenderableType:
         mark = ("right " if place in golds else "") + ("likeliest" if place == chosen else "")
         each = f"{total / len(choice):.4f}" if choice else ""
         greedy = {True: "yes", False: "no", None: ""}[line["greedy"][place]]
-        table.add_row(mark, Text(choice), f"{total:.4f}", each, greedy)
+        table.add_row(mark, said(choice), f"{total:.4f}", each, greedy)
     return table
 
 
@@ -134,4 +149,4 @@ def _right(line: Mapping[str, Any]) -> Text:
         return Text("")
     several = target if isinstance(target, list) else [target]
     texts = [choices[each] if choices and isinstance(each, int) else str(each) for each in several]
-    return Text("right: " + " | ".join(texts) + "\n", style="green")
+    return said("right: " + (target_text(target) or " | ".join(texts)) + "\n", "green")

@@ -94,6 +94,11 @@ def _print(facts: dict[str, Any]) -> None:
     if not facts["continuations"] and facts["target"] is not None:
         typer.secho("right answer", bold=True)
         typer.echo(repr(facts["target"]))
+    for judged in facts["judging"]:
+        typer.secho(f"judged by {judged['judge']}, if the right answer were given", bold=True)
+        for field, shown in judged.items():
+            if field != "judge" and shown not in (None, ""):
+                typer.echo(f"{field}:\n{shown}" if isinstance(shown, str) else f"{field}: {shown}")
     for line in facts["baselines"]:
         typer.echo(line)
 

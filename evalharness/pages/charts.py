@@ -1,4 +1,4 @@
-"""Charts as inline SVG: a bar with its interval, a histogram, a reliability diagram.
+"""Charts as inline SVG: a bar with its interval, a bar of shares, a histogram, a reliability diagram.
 
 A value that is not finite is drawn nowhere. Colours come from the classes of the common style, light and dark.
 """
@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
+
+from evalharness.pages.badges import badge_class
 
 MOST_BARS = 30
 """Bars of a histogram at most."""
@@ -45,6 +47,26 @@ def whisker_bar(
             path = f"M{left:.1f} 4V12M{left:.1f} 8H{right:.1f}M{right:.1f} 4V12"
             parts.append(f'<path class="whisker" fill="none" d="{path}"/>')
     return f'<svg width="{width}" height="18" viewBox="0 0 {width} 18" aria-hidden="true">{"".join(parts)}</svg>'
+
+
+def shares_bar(counts: Sequence[tuple[str, int]], *, title: str, width: int = 560, height: int = 18) -> str:
+    """A horizontal bar in parts as long as their counts, each in the colour of its label (`badges`, `code.css`).
+
+    Args:
+        counts: labels, in the order in which they are drawn.
+        title: plain text that says what is shown, for screen readers too.
+    """
+    whole = sum(count for _, count in counts)
+    parts, begin = [], 0.0
+    for label, count in counts:
+        long = width * count / whole
+        says = escape(f"{label}: {count:,} of {whole:,} ({count / whole:.1%})")
+        parts.append(
+            f'<rect class="label {badge_class(label)}" x="{begin:.1f}" y="0" width="{max(long - 1, 0.5):.1f}" '
+            f'height="{height}"><title>{says}</title></rect>'
+        )
+        begin += long
+    return _image(width, height, title, parts)
 
 
 def histogram(values: Sequence[float], *, title: str, unit: str) -> str:

@@ -22,6 +22,8 @@ from evalharness.types import (
     Sample,
     Sampling,
     Score,
+    ToolUse,
+    Verdict,
 )
 
 FLAGS = ("unparsed", "truncated", "empty", "errored", "cut")
@@ -51,6 +53,7 @@ def sample_line(
     reduced: Mapping[str, Score],
     flags: Collection[str],
     error: str | None = None,
+    explained: Collection[str] = (),
 ) -> dict[str, Any]:
     """The journal line of one sample, as plain JSON.
 
@@ -59,6 +62,7 @@ def sample_line(
         scoreds: their worth, in the same order.
         reduced: the repeats' scores as one.
         error: why the sample failed.
+        explained: the metrics whose explanations are worth keeping.
     """
     first = attempts[0].likelihoods if attempts else ()
     line: dict[str, Any] = {"task": task, "id": sample.id, "index": sample.index}
@@ -80,7 +84,7 @@ def sample_line(
     line["flags"] = [flag for flag in FLAGS if flag in flags]
     if error is not None:
         line["error"] = error
-    line["repeats"] = [_repeat(attempt, scored) for attempt, scored in zip(attempts, scoreds, strict=True)]
+    line["repeats"] = [_repeat(attempt, scored, explained) for attempt, scored in zip(attempts, scoreds, strict=True)]
     return line
 
 
@@ -118,7 +122,7 @@ def _answer(scoreds: Sequence[Scored]) -> str | None:
     return Counter(values).most_common(1)[0][0] if values else None
 
 
-def _repeat(attempt: Attempt, scored: Scored) -> dict[str, Any]:
+def _repeat(attempt: Attempt, scored: Scored, explained: Collection[str]) -> dict[str, Any]:
     encoded: dict[str, Any] = {}
     if scored.answer is not None:
         encoded["answer"] = scored.answer.value
@@ -129,11 +133,43 @@ def _repeat(attempt: Attempt, scored: Scored) -> dict[str, Any]:
     if len(attempt.candidates) > 1:
         encoded["votes"] = dict(scored.votes)
     encoded["scores"] = {label: score.value for label, score in scored.scores.items()}
+    if explained and (told := _explanations(scored.scores, explained)):
+        encoded["explanations"] = told
     if attempt.candidates != _last_texts(attempt.calls):
         encoded["candidates"] = list(attempt.candidates)
     if attempt.likelihoods != _last_likelihoods(attempt.calls):
         encoded.update(_likelihoods(attempt.likelihoods))
+    if attempt.verdicts:
+        encoded["verdicts"] = [_verdict(verdict) for verdict in attempt.verdicts]
+    if attempt.tool_uses:
+        encoded["tool_uses"] = [_tool_use(use) for use in attempt.tool_uses]
     encoded["calls"] = [_call(call) for call in attempt.calls]
+    return encoded
+
+
+def _explanations(scores: Mapping[str, Score], explained: Collection[str]) -> dict[str, str]:
+    return {
+        label: score.explanation
+        for label, score in scores.items()
+        if label in explained and score.explanation is not None
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    encoded: dict[str, Any] = {"judge": verdict.judge, "candidate": verdict.candidate, "label": verdict.label}
+    if verdict.explanation is not None:
+        encoded["explanation"] = verdict.explanation
+    if verdict.details:
+        encoded["details"] = dict(verdict.details)
+    return encoded
+
+
+def _tool_use(use: ToolUse) -> dict[str, Any]:
+    encoded: dict[str, Any] = {"tool": use.tool, "arguments": dict(use.arguments), "result": use.result}
+    if use.status != "ok":
+        encoded["status"] = use.status
+    if use.details:
+        encoded["details"] = dict(use.details)
     return encoded
 
 
@@ -221,6 +257,8 @@ def _attempt_of(repeat: Mapping[str, Any]) -> Attempt:
         calls=calls,
         candidates=tuple(repeat["candidates"]) if "candidates" in repeat else _last_texts(calls),
         likelihoods=_likelihoods_of(repeat) if "log_likelihoods" in repeat else _last_likelihoods(calls),
+        tool_uses=tuple(ToolUse(**use) for use in repeat.get("tool_uses", ())),
+        verdicts=tuple(Verdict(**verdict) for verdict in repeat.get("verdicts", ())),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from evalharness.errors import DataError, DiskError, ServiceError, UsageError
+from evalharness.records.evidence import labels_of, tool_statuses
 from evalharness.records.format import FORMAT, RESULTS, RUN, SAMPLES
 from evalharness.records.journal import read_samples
 from evalharness.records.run import ResultsRecord, RunRecord
@@ -51,7 +52,8 @@ class Run:
     def samples(self) -> pandas.DataFrame:
         """One row for each sample: the keys of its line (docs/records.md) but `repeats`, its scores as columns.
 
-        A metric's weights are the column ``<metric>_weight``, where they are not 1.
+        A metric's weights are the column ``<metric>_weight``, where they are not 1. Where judges were asked, the column
+        ``outcome`` is the label of a sample's first verdict; where tools were used, ``tool_uses`` says how often.
 
         Raises:
             ServiceError: pandas is not installed.
@@ -64,11 +66,14 @@ class Run:
         apart = ("repeats", "scores", "weights")
         rows = [
             {key: value for key, value in line.items() if key not in apart}
+            | _counted(line)
             | line["scores"]
             | {f"{name}_weight": weight for name, weight in line.get("weights", {}).items()}
             for line in self.lines()
         ]
-        return pandas.DataFrame(rows)
+        # Of most tasks there is no verdict and no tool.
+        unused = [name for name in ("outcome", "tool_uses") if not any(row[name] for row in rows)]
+        return pandas.DataFrame(rows).drop(columns=unused, errors="ignore")
 
     def write(self, record: RunRecord | ResultsRecord) -> None:
         """Write run.json or results.json, whole or not at all.
@@ -98,6 +103,10 @@ class Run:
             os.replace(draft, path)
         except OSError as error:
             raise DiskError(f"{path}: cannot be written: {error.strerror}.") from None
+
+
+def _counted(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {"outcome": next(iter(labels_of(line)), None), "tool_uses": len(list(tool_statuses(line)))}
 
 
 def read_run(path: str | Path) -> Run:

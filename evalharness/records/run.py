@@ -54,6 +54,8 @@ class RunRecord(Record):
     """Sources of the samples and demonstrations: kind, location, sha256, revision, split, config, n, of."""
     environment: dict[str, Any]
     """Versions, git commit, processor, threads, command line with secrets masked."""
+    sandbox: dict[str, Any] | None = None
+    """Where programs were executed: level of isolation, interpreter, ...; None where none was."""
     rescored_from: str | None = None
     """The run whose journal was scored again."""
 
@@ -129,6 +131,8 @@ class ResultsRecord(Record):
     """Samples of the whole benchmark; None where unknown."""
     counts: dict[str, int]
     """Samples that were unparsed, truncated, empty, errored, cut."""
+    verdicts: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """By judge, how often it gave which label, over all repeats."""
     usage: dict[str, int]
     """requests, prompt_tokens, distinct_tokens, generated_tokens; of a resumed run, the sum over its sessions."""
     engine: dict[str, float] = Field(default_factory=dict)

@@ -83,6 +83,33 @@ class CallRecord(Record):
     """By continuation and token: whether the token was the likeliest; empty where that is not known."""
 
 
+class VerdictRecord(Record):
+    """What a judge said of one candidate."""
+
+    judge: str
+    """The judge's name."""
+    candidate: int
+    """Number of the candidate in its repeat."""
+    label: str
+    """Of an execution: pass, fail, error, timeout, memory, output_limit."""
+    explanation: str | None = None
+    """Of an execution: the assertion that does not hold, the exception, the limit that was reached."""
+    details: dict[str, Any] | None = None
+    """Of an execution: program, level of isolation, in_box, seconds, and the ends of stdout and stderr."""
+
+
+class ToolUseRecord(Record):
+    """One use of a tool by a method, for the model."""
+
+    tool: str
+    arguments: dict[str, Any]
+    result: str
+    """What the model was shown."""
+    status: str | None = None
+    """Absent where all went well; invalid for arguments that do not fit, or what the tool calls its failure."""
+    details: dict[str, Any] | None = None
+
+
 class RepeatRecord(Record):
     """The sample, elicited and scored once."""
 
@@ -95,11 +122,17 @@ class RepeatRecord(Record):
     votes: dict[str, int] | None = None
     """By answer, where several candidates voted."""
     scores: dict[str, Number]
+    explanations: dict[str, str] | None = None
+    """By metric, why the score is what it is, of those metrics whose explanations are worth keeping."""
     candidates: list[str] | None = None
     """The texts that were parsed, where they are not the completions of the last call."""
     log_likelihoods: list[list[Number]] | None = None
     """What was scored, where it is not the likelihoods of the last call."""
     greedy: list[list[bool]] | None = None
+    verdicts: list[VerdictRecord] | None = None
+    """What the task's judges said of the candidates."""
+    tool_uses: list[ToolUseRecord] | None = None
+    """In the order in which the method made them."""
     calls: list[CallRecord]
 
 

@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evalharness.errors import DataError, DiskError, UsageError
+from evalharness.errors import DataError, DiskError, UsageError, nearest
+from evalharness.records.evidence import labels_of
 from evalharness.records.strict_json import parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """What is wanted. Different kinds of condition must all hold; of several flags any one is enough."""
+    """What is wanted. Different kinds of condition must all hold; of several flags, or labels, any one is enough."""
 
     right: bool | None = None
     """Score 1, or below 1; a sample that failed is neither."""
     metric: str | None = None
     """By which metric; the first one unless given."""
     flags: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
+    """Of verdicts."""
     subset: str | None = None
     id: str | None = None
 
@@ -32,11 +35,12 @@ def selected(path: Path, wanted: Filter) -> Iterator[dict[str, Any]]:
     fail is always the last of its sample; only for one that failed must the rest of the file be looked at.
 
     Raises:
-        UsageError: the metric is none of the journal's.
+        UsageError: the metric, or a label, is none of the journal's.
         DataError: there is no journal, or a line before the last is damaged.
         DiskError: it cannot be read.
     """
     later: dict[str, int] | None = None
+    found = False
     for number, raw in enumerate(_raw_lines(path)):
         if not _may_fit(raw, wanted):
             continue
@@ -47,7 +51,22 @@ def selected(path: Path, wanted: Filter) -> Iterator[dict[str, Any]]:
             later = _last_lines(path) if later is None else later
             if later.get(line["id"], number) != number:
                 continue
+        found = True
         yield line
+    if wanted.labels and not found:
+        _check_labels(path, wanted.labels)
+
+
+def _check_labels(path: Path, labels: frozenset[str]) -> None:
+    """Nothing was found: perhaps since a label is misspelled."""
+    known = {
+        label
+        for number, raw in enumerate(_raw_lines(path))
+        if b'"verdicts"' in raw
+        for label in labels_of(_whole(raw, path, number))
+    }
+    for label in sorted(labels - known):
+        raise UsageError(f"--outcome {label}: no verdict of {path} is so; {nearest(label, known)}")
 
 
 def _raw_lines(path: Path) -> Iterator[bytes]:
@@ -92,6 +111,8 @@ def _may_fit(raw: bytes, wanted: Filter) -> bool:
         scores = _piece(raw, b',"scores":')
         if isinstance(scores, dict) and not _scored_so(scores, wanted):
             return False
+    if wanted.labels and b'"verdicts"' not in raw:
+        return False
     return wanted.id is None or _piece(raw, b'"id":') in (wanted.id, None)
 
 
@@ -99,6 +120,7 @@ def _fits(line: dict[str, Any], wanted: Filter) -> bool:
     return (
         (not wanted.flags or bool(wanted.flags & set(line["flags"])))
         and (wanted.right is None or _scored_so(line["scores"], wanted))
+        and (not wanted.labels or not wanted.labels.isdisjoint(labels_of(line)))
         and (wanted.subset is None or line.get("subset") == wanted.subset)
         and (wanted.id is None or line["id"] == wanted.id)
     )

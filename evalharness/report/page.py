@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from evalharness.pages.shell import page
+from evalharness.pages.shell import asset, page
 from evalharness.records.folder import Run
 from evalharness.report.differences import compared, difference_section, flips_of
 from evalharness.report.heading import title
@@ -40,7 +40,8 @@ def report(runs: Sequence[Run], *, metric: str | None = None, full: bool = False
     for reported, anchor in zip(read, anchors, strict=True):
         body += section(reported, anchor, packed(reported, full=full))
     name = title(read[0].record) if len(read) == 1 else f"Report of {len(read)} runs"
-    html = page(name, body, styles=[_asset("report.css")], scripts=[_asset("report.js")])
+    styles, scripts = [asset("code.css"), _asset("report.css")], [_asset("evidence.js"), _asset("report.js")]
+    html = page(name, body, styles=styles, scripts=scripts)
     # A lone surrogate, which a journal can hold and UTF-8 cannot, is a question mark here.
     return html.encode("utf-8", errors="replace")
 

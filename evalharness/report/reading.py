@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from evalharness.errors import DataError, UsageError, nearest
+from evalharness.records.evidence import judged_labels, kinds_of, tool_statuses
 from evalharness.records.folder import Run
 from evalharness.records.run import ResultsRecord, RunRecord, ScoreRecord
 from evalharness.records.scores import aggregate_of
@@ -44,6 +45,17 @@ class Facts:
     """Why nothing was read, of each repeat without an answer."""
     outputs: tuple[Output, ...]
     choice: Choice | None
+    verdicts: tuple[tuple[str, str], ...]
+    """Judge and label of each verdict."""
+    tools: tuple[tuple[str, str], ...]
+    """Tool and status of each use."""
+    kinds: tuple[str, ...]
+    """Of what is wrong with its function calls."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of its verdicts, each once."""
+        return tuple(dict.fromkeys(label for _, label in self.verdicts))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +146,9 @@ def facts_of(line: Mapping[str, Any]) -> Facts:
             for said in call.get("completions") or ()
         ),
         choice=choice_of(line),
+        verdicts=tuple(judged_labels(line)),
+        tools=tuple(tool_statuses(line)),
+        kinds=tuple(kinds_of(line)),
     )
 
 

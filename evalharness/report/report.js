@@ -1,12 +1,7 @@
 // The samples of each run: decompressed when they are wanted, fifty at a time, filtered, reached by #run-ID/sample-ID.
 "use strict";
 (() => {
-  const make = (tag, text, className) => {
-    const element = document.createElement(tag);
-    if (text !== undefined) element.textContent = text;
-    if (className) element.className = className;
-    return element;
-  };
+  const { make } = evidence;
 
   const inflated = async (base64) => {
     const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
@@ -83,6 +78,7 @@
     if (repeat.votes) block(box, "Votes", Object.entries(repeat.votes).map(([answer, count]) => `${answer}: ${count}`).join("\n"));
     if (repeat.answer !== undefined) block(box, "Answer", repeat.answer);
     else if (repeat.why) block(box, "No answer", repeat.why);
+    evidence.show(box, repeat);
   };
 
   const whole = (sample, shared, address) => {
@@ -117,8 +113,8 @@
       this.list = section.querySelector(".list");
       this.status = section.querySelector("[role=status]");
       this.controls = Object.fromEntries([...section.querySelectorAll("[data-control]")].map((each) => [each.dataset.control, each]));
-      const { outcome, subset, text, previous, next } = this.controls;
-      for (const control of [outcome, subset]) control?.addEventListener("change", () => this.filter());
+      const { outcome, verdict, subset, text, previous, next } = this.controls;
+      for (const control of [outcome, verdict, subset]) control?.addEventListener("change", () => this.filter());
       text.addEventListener("input", () => {
         clearTimeout(this.typing);
         this.typing = setTimeout(() => this.filter(), 200);
@@ -146,8 +142,9 @@
     }
 
     fits(entry) {
-      const { outcome, subset } = this.controls;
+      const { outcome, verdict, subset } = this.controls;
       const flags = entry.flags ?? [];
+      if (verdict?.value && !entry.labels?.some(([label]) => label === verdict.value)) return false;
       if (subset?.value && entry.subset !== subset.value) return false;
       switch (outcome.value) {
         case "": return true;
@@ -165,7 +162,9 @@
       for (const place of places) {
         const { id, error, target, choices, repeats } = await this.sample(place);
         const told = [id, error, ...target, ...(choices ?? []).map(([text]) => text)];
-        for (const repeat of repeats) told.push(repeat.prompt, repeat.scored, repeat.answer, ...repeat.outputs.map((output) => output.text));
+        for (const repeat of repeats) {
+          told.push(repeat.prompt, repeat.scored, repeat.answer, ...repeat.outputs.map((output) => output.text), ...evidence.texts(repeat));
+        }
         if (told.some((text) => typeof text === "string" && text.toLowerCase().includes(wanted))) found.push(place);
       }
       return found;
@@ -200,6 +199,7 @@
       if (kind) summary.append(make("span", entry.outcome, kind), " ");
       else if (entry.score !== undefined) summary.append(make("span", number(entry.score)), " ");
       for (const flag of entry.flags ?? []) summary.append(make("span", flag, "flag"), " ");
+      for (const [label, className] of entry.labels ?? []) summary.append(evidence.badge(label, className), " ");
       if (entry.answer !== undefined) summary.append(make("span", `answer ${entry.answer}`, "faint"), " ");
       if (entry.target !== undefined) summary.append(make("span", `target ${entry.target}`, "faint"));
       row.append(summary);
@@ -221,7 +221,8 @@
         return;
       }
       this.turn += 1;
-      for (const control of [this.controls.outcome, this.controls.subset, this.controls.text]) if (control) control.value = "";
+      const { outcome, verdict, subset, text } = this.controls;
+      for (const control of [outcome, verdict, subset, text]) if (control) control.value = "";
       this.places = this.index.map((_, each) => each);
       const { together } = this.packed;
       this.turnTo(Math.floor(place / together) * together);

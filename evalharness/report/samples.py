@@ -14,7 +14,11 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from os.path import commonprefix
 from typing import Any, NamedTuple
 
+from evalharness.pages.badges import badge_class
+from evalharness.pages.controls import visible
+from evalharness.records.expected_calls import answer_text, target_text
 from evalharness.records.strict_json import spelled
+from evalharness.report.evidence import all_visible, evidence_of, paint
 from evalharness.report.reading import Facts, Reported
 
 MOST_SAMPLES = 2_000
@@ -70,6 +74,7 @@ def packed(reported: Reported, *, full: bool) -> Packed:
         place = place_of.get(str(line["id"]))
         if place is not None:
             views[place] = view(line, most=None if full else MOST_CHARACTERS)
+    paint(views)
     index = [_entry(reported, sample, seen) for sample, seen in zip(kept, views, strict=True)]
     content = {
         "together": TOGETHER,
@@ -106,11 +111,12 @@ def _entry(reported: Reported, sample: Facts, seen: Mapping[str, Any]) -> dict[s
     """What the list says of a sample, and filters by."""
     entry: dict[str, Any] = {"id": sample.id, "outcome": reported.outcome(sample)}
     flags = [*sample.flags, *([reported.flips[sample.id]] if sample.id in reported.flips else ())]
-    answer = seen["answer"]
+    answer = None if seen["answer"] is None else seen["answer"].strip().split("\n", 1)[0]
     if answer is None and sample.choice is not None and sample.choice.chosen is not None:
         answer = seen["choices"][sample.choice.chosen][0]
     for name, value in (
         ("flags", flags),
+        ("labels", [[label, badge_class(label)] for label in sample.labels]),
         ("subset", sample.subset),
         ("score", sample.scores.get(reported.metric)),
         ("answer", None if answer is None else answer[:SHORT]),
@@ -127,26 +133,29 @@ def view(line: Mapping[str, Any], *, most: int | None = None) -> dict[str, Any]:
     Args:
         most: characters of a text at most; None is all.
     """
-    seen: dict[str, Any] = {
+    told: dict[str, Any] = {
         "id": str(line["id"]),
         "flags": line.get("flags") or [],
         "scores": line.get("scores") or {},
-        "target": _targets(line),
-        "answer": line.get("answer"),
-        "repeats": [_repeat(repeat, most) for repeat in line.get("repeats") or ()],
+        "target": all_visible(_targets(line)),
+        "answer": all_visible(answer_text(line.get("answer"))),
+        "repeats": [_repeat(line, repeat, most) for repeat in line.get("repeats") or ()],
     }
-    for key in ("subset", "error"):
-        if line.get(key):
-            seen[key] = line[key]
+    if line.get("subset"):
+        told["subset"] = line["subset"]
+    if line.get("error"):
+        told["error"] = all_visible(line["error"])
     if choices := _choices(line):
-        seen["choices"] = choices
+        told["choices"] = all_visible(choices)
     elif line.get("log_likelihoods"):
-        seen["log_likelihoods"] = [_rounded(value) for value in line["log_likelihoods"]]
-    return seen
+        told["log_likelihoods"] = [_rounded(value) for value in line["log_likelihoods"]]
+    return told
 
 
 def _targets(line: Mapping[str, Any]) -> list[str]:
     target, choices = line.get("target"), line.get("choices")
+    if (calls := target_text(target)) is not None:
+        return [calls]
     several = target if isinstance(target, list) else [] if target is None else [target]
     return [
         choices[each] if choices and isinstance(each, int) and 0 <= each < len(choices) else str(each)
@@ -173,7 +182,7 @@ def _rounded(value: float) -> float:
     return round(float(value), 4)
 
 
-def _repeat(repeat: Mapping[str, Any], most: int | None) -> dict[str, Any]:
+def _repeat(line: Mapping[str, Any], repeat: Mapping[str, Any], most: int | None) -> dict[str, Any]:
     """The last call of a repeat, and what was read from it."""
     calls = repeat.get("calls") or ()
     last: Mapping[str, Any] = calls[-1] if calls else {}
@@ -192,11 +201,11 @@ def _repeat(repeat: Mapping[str, Any], most: int | None) -> dict[str, Any]:
         seen["scored"] = _shortened(last["continuations"][0], None, most)["text"]
     for key in ("answer", "why", "votes", "scores"):
         if repeat.get(key) not in (None, {}):
-            seen[key] = repeat[key]
+            seen[key] = all_visible(answer_text(repeat[key]) if key == "answer" else repeat[key])
     for key in ("tokens", "cut"):
         if last.get(key):
             seen[key] = last[key]
-    return seen
+    return {**seen, **evidence_of(line, repeat, most)}
 
 
 def _completion(said: Mapping[str, Any], span: Sequence[int] | None, most: int | None) -> dict[str, Any]:
@@ -210,7 +219,11 @@ def _completion(said: Mapping[str, Any], span: Sequence[int] | None, most: int |
 
 
 def _shortened(text: str, span: Sequence[int] | None, most: int | None) -> dict[str, Any]:
-    """The text, its middle left out where it is too long, and the span in what is left."""
+    """The text, its middle left out where it is too long, and the span in what is left; unseen characters spelled."""
+    begin, end = span or (0, 0)
+    before, marked, after = visible(text[:begin]), visible(text[begin:end]), visible(text[end:])
+    text = before + marked + after
+    span = [len(before), len(before) + len(marked)] if span else None
     if most is None or len(text) <= most:
         return {"text": text, "span": list(span)} if span else {"text": text}
     half = most // 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from urllib.parse import quote
 
@@ -13,12 +13,10 @@ from evalharness.pages.charts import histogram, reliability_diagram, whisker_bar
 from evalharness.records.run import ScoreRecord
 from evalharness.report.choices import Choice, Positions, calibration, positions
 from evalharness.report.heading import heading
+from evalharness.report.outcomes import outcomes
 from evalharness.report.reading import Output, Reported
 from evalharness.report.samples import Packed
-from evalharness.report.tables import Cell, facts, number, shown, table, text
-
-MOST_REASONS = 20
-"""Different reasons and stop strings that are listed."""
+from evalharness.report.tables import Cell, counted, facts, number, shown, table, text
 
 
 def section(reported: Reported, anchor: str, samples: Packed) -> str:
@@ -37,6 +35,7 @@ def section(reported: Reported, anchor: str, samples: Packed) -> str:
         + _repeats(reported)
         + _calibration(choices, len(reported.facts))
         + _positions(choices)
+        + outcomes(reported)
         + _outputs(reported)
         + _cost(reported)
         + _samples(reported, anchor, samples)
@@ -196,8 +195,8 @@ def _outputs(reported: Reported) -> str:
     flags = [[text(flag), number(count, ",d"), number(count / n, ".1%")] for flag, count in counts.items()]
     told = "<h3>Errors and flags</h3>\n" + '<div class="beside">'
     told += table(f"Flags of {n:,} samples", ("flag", "samples", "share"), flags, sortable=False)
-    told += _counted("Why nothing was read", "reason", (why for each in reported.facts for why in each.reasons))
-    told += _counted("Why samples failed", "error", (each.error for each in reported.facts if each.error))
+    told += counted("Why nothing was read", "reason", (why for each in reported.facts for why in each.reasons))
+    told += counted("Why samples failed", "error", (each.error for each in reported.facts if each.error))
     told += "</div>\n"
     if not outputs:
         return told
@@ -207,21 +206,10 @@ def _outputs(reported: Reported) -> str:
         + "<h3>Outputs</h3>\n"
         + _lengths(outputs)
         + '<div class="beside">'
-        + _counted("What ended the outputs", "reason", (output.finish_reason for output in outputs))
-        + _counted("Stop strings that ended them", "stop string", stops)
+        + counted("What ended the outputs", "reason", (output.finish_reason for output in outputs))
+        + counted("Stop strings that ended them", "stop string", stops)
         + "</div>\n"
     )
-
-
-def _counted(caption: str, head: str, values: Iterable[str]) -> str:
-    counts = Counter(values)
-    if not counts:
-        return ""
-    rows = [[text(value), number(count, ",d")] for value, count in counts.most_common(MOST_REASONS)]
-    if len(counts) > MOST_REASONS:
-        more = counts.most_common()[MOST_REASONS:]
-        rows.append([text(f"{len(more):,} others"), number(sum(count for _, count in more), ",d")])
-    return table(caption, (head, "times"), rows, sortable=False)
 
 
 def _lengths(outputs: Sequence[Output]) -> str:
@@ -286,6 +274,9 @@ def _filters(reported: Reported) -> str:
     kinds += [(kind, f"{kind} ({count:,})") for kind, count in [*outcomes.items(), *sorted(flags.items())]]
     subsets = sorted({sample.subset for sample in reported.facts if sample.subset is not None})
     told = _select("outcome", "Show", kinds)
+    if labels := Counter(label for sample in reported.facts for label in sample.labels):
+        listed = [(label, f"{label} ({count:,})") for label, count in labels.most_common()]
+        told += _select("verdict", "Verdict", [("", "any"), *listed])
     if len(subsets) > 1:
         told += _select("subset", "Subject", [("", "all"), *((subset, subset) for subset in subsets)])
     return told + '<label>Text <input type="search" data-control="text" autocomplete="off"></label>'

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import NamedTuple
+
+MOST_VALUES = 20
+"""Different values that are listed where they are counted."""
 
 
 class Cell(NamedTuple):
@@ -53,6 +57,18 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]], *, 
         f'<div class="scroll"><table{kind}><caption>{escape(caption)}</caption>\n'
         f"<thead><tr>{titles}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
     )
+
+
+def counted(caption: str, head: str, values: Iterable[str]) -> str:
+    """A table of how often each value is there, the most frequent first; nothing of no values."""
+    counts = Counter(values)
+    if not counts:
+        return ""
+    rows = [[text(value), number(count, ",d")] for value, count in counts.most_common(MOST_VALUES)]
+    if len(counts) > MOST_VALUES:
+        more = counts.most_common()[MOST_VALUES:]
+        rows.append([text(f"{len(more):,} others"), number(sum(count for _, count in more), ",d")])
+    return table(caption, (head, "times"), rows, sortable=False)
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from evalharness.comparison.difference import Difference, difference
 from evalharness.comparison.pairing import Paired, paired
 from evalharness.errors import NotComparableError
 from evalharness.records.scores import Scores
+from evalharness.viewer.index import Index
 
 CHANGES = {
     "fixed": "the second run does better",
@@ -61,6 +63,16 @@ def run_diff(first: Scores, second: Scores, metric: str | None) -> RunDiff:
     ids["first"] = sorted(first.samples.keys() - second.samples.keys())
     ids["second"] = sorted(second.samples.keys() - first.samples.keys())
     return RunDiff(pair=pair, metric=name, difference=found, ids=ids)
+
+
+def outcome_changes(first: Index, second: Index) -> list[tuple[str, str, int]]:
+    """From what to what the first verdict of a sample changed, and of how many samples; the most frequent first."""
+    if not first.label_names or not second.label_names:
+        return []
+    pairs = Counter((first.outcome(id), second.outcome(id)) for id in first.ids if id in second.row_of)
+    return [
+        (old, new, n) for (old, new), n in pairs.most_common() if old is not None and new is not None and old != new
+    ]
 
 
 def _equal(old: float | None, new: float | None) -> bool:

@@ -35,6 +35,11 @@ class Index:
     subsets: NDArray[np.int32]
     """Position in `subset_names`; -1 for none."""
     subset_names: list[str]
+    labels: NDArray[np.uint64]
+    """The labels of the sample's verdicts: the sum of ``1 << position`` in `label_names`."""
+    outcomes: NDArray[np.int32]
+    """Position of the first verdict's label in `label_names`; -1 where there is no verdict."""
+    label_names: list[str]
     scores: Mapping[str, NDArray[np.float64]]
     """By metric; NaN where the score is not a number, or missing."""
     scored: Mapping[str, NDArray[np.bool_]]
@@ -65,6 +70,11 @@ class Index:
         ranks = np.empty(len(self), np.int64)
         ranks[sorted(range(len(self)), key=keys.__getitem__)] = np.arange(len(self))
         return ranks
+
+    def outcome(self, id: str) -> str | None:
+        """The label of a sample's first verdict; None where it has none, or is not here."""
+        code = int(self.outcomes[self.row_of[id]]) if id in self.row_of else -1
+        return self.label_names[code] if code >= 0 else None
 
     def raw(self, row: int, file: BinaryIO) -> bytes:
         """The line of a row, out of the opened journal."""

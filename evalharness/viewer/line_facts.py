@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from evalharness.records.encode import FLAGS
+from evalharness.records.evidence import labels_of
 from evalharness.records.strict_json import parse
 
 BITS = {flag: 1 << place for place, flag in enumerate(FLAGS)}
@@ -23,7 +25,15 @@ class Facts(NamedTuple):
     scores: Mapping[str, float]
     flags: int
     """Sum of `BITS`."""
+    labels: Labels = ()
+    """Of the verdicts, in their order."""
 
+
+Labels = tuple[str, ...]
+_VERDICTS = b'"verdicts":['
+_OBJECTS = (b'"tool_uses":[', b'"tool_calls":[')
+"""Keys below which stand objects that a model made, which may say anything."""
+_LABEL = re.compile(rb'\{"judge":"(?:[^"\\]|\\.)*","candidate":\d+,"label":"([^"\\]*)"')
 
 _MOST_TAILS = 10_000
 """Different ends of lines that are remembered: of zeros and ones there are few, of likelihoods no two are equal."""
@@ -47,10 +57,28 @@ def facts_of(raw: bytes, tails: Tails) -> Facts | None:
             if len(tails) < _MOST_TAILS:
                 tails[key] = tail
         if line is not None and "id" in line and tail is not None:
-            return Facts(str(line["id"]), _subset(line), *tail)
+            labels = () if raw.find(_VERDICTS, end) < 0 else _labels(raw, end)
+            return Facts(str(line["id"]), _subset(line), *tail, labels)
     line = parse(raw)
     tail = _tail(line)
-    return None if line is None or tail is None or "id" not in line else Facts(str(line["id"]), _subset(line), *tail)
+    if line is None or tail is None or "id" not in line:
+        return None
+    return Facts(str(line["id"]), _subset(line), *tail, _labels_of(line))
+
+
+def _labels(raw: bytes, begin: int) -> Labels:
+    """The labels of a line that has verdicts, from their first bytes; in a text these would be escaped."""
+    if any(raw.find(key, begin) >= 0 for key in _OBJECTS):
+        return _labels_of(parse(raw) or {})
+    return tuple(label.decode(errors="replace") for label in _LABEL.findall(raw, begin))
+
+
+def _labels_of(line: Mapping[str, Any]) -> Labels:
+    """None of a line that is no sample, which is found when somebody looks at it."""
+    try:
+        return tuple(labels_of(line))
+    except (AttributeError, TypeError):
+        return ()
 
 
 def _subset(line: Mapping[str, Any]) -> str | None:

@@ -26,11 +26,13 @@ SORTS = ("order", "-order", "id", "-id", "score", "-score")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Conditions of different kinds must all hold; of several flags any one is enough."""
+    """Conditions of different kinds must all hold; of several flags, or verdicts, any one is enough."""
 
     outcome: str = "any"
     """right is a score of 1, wrong a score below 1 or one that is no number; a sample that failed is neither."""
     flags: tuple[str, ...] = ()
+    verdicts: tuple[str, ...] = ()
+    """Labels that some verdict of the sample has."""
     subset: str | None = None
     low: float | None = None
     """Least score."""
@@ -48,6 +50,7 @@ class Query:
         told = {
             "outcome": None if self.outcome == "any" else self.outcome,
             "flag": list(self.flags) or None,
+            "verdict": list(self.verdicts) or None,
             "subset": self.subset,
             "low": self.low,
             "high": self.high,
@@ -93,6 +96,7 @@ def query_of(parameters: Mapping[str, Sequence[str]]) -> Query:
     return Query(
         outcome=_known("outcome", one.get("outcome", "any"), OUTCOMES),
         flags=tuple(flag for flag in FLAGS if flag in flags),
+        verdicts=tuple(sorted(set(given.get("verdict", [])))),
         subset=one.get("subset"),
         low=_number("low", one.get("low")),
         high=_number("high", one.get("high")),
@@ -126,7 +130,7 @@ def rows_of(index: Index, query: Query) -> NDArray[np.int64]:
     """The rows that fit, sorted.
 
     Raises:
-        UsageError: the run has no such metric or subset.
+        UsageError: the run has no such metric, subset or verdict.
         DataError, DiskError: a text is searched, and the journal is gone or cannot be read.
     """
     import numpy as np
@@ -139,6 +143,8 @@ def rows_of(index: Index, query: Query) -> NDArray[np.int64]:
         values, scored = index.scores[name], index.scored[name]
     if query.flags:
         fits &= (index.flags & sum(BITS[flag] for flag in query.flags)) != 0
+    if query.verdicts:
+        fits &= (index.labels & _bits_of(index, query.verdicts)) != 0
     if query.subset is not None:
         fits &= index.subsets == _known_subset(index, query.subset)
     if query.outcome != "any":
@@ -168,6 +174,15 @@ def _known_subset(index: Index, subset: str) -> int:
     if subset not in index.subset_names:
         raise UsageError(f"subset={subset}: the run has no such subset; {nearest(subset, index.subset_names)}")
     return index.subset_names.index(subset)
+
+
+def _bits_of(index: Index, verdicts: Sequence[str]) -> np.uint64:
+    import numpy as np
+
+    for verdict in verdicts:
+        if verdict not in index.label_names:
+            raise UsageError(f"verdict={verdict}: no verdict of the run is so; {nearest(verdict, index.label_names)}")
+    return np.uint64(sum(1 << index.label_names.index(verdict) for verdict in verdicts))
 
 
 def _sorted(index: Index, rows: NDArray[np.int64], values: NDArray[np.float64], sort: str) -> NDArray[np.int64]:

@@ -13,6 +13,11 @@ from evalharness.errors import EvalHarnessError
 from evalharness.viewer.index import Index, opened
 from evalharness.viewer.line_facts import Facts, Tails, facts_of
 
+MOST_LABELS = 63
+"""Different labels of verdicts that are told apart."""
+OTHERS = "others"
+"""Those beyond."""
+
 
 class Journal:
     """A journal that is looked at again and again, by several threads, while it may grow."""
@@ -72,6 +77,8 @@ class Reader:
         self._starts, self._lengths = array("q"), array("q")
         self._flags, self._subsets = array("B"), array("i")
         self._subset_names: dict[str, int] = {}
+        self._labels: dict[int, tuple[int, int]] = {}
+        self._label_names: dict[str, int] = {}
         self._scores: dict[str, array[float]] = {}
         self._scored: dict[str, array[int]] = {}
         self._tails: Tails = {}
@@ -130,6 +137,9 @@ class Reader:
         self._flags.append(found.flags)
         names = self._subset_names
         self._subsets.append(-1 if found.subset is None else names.setdefault(found.subset, len(names)))
+        if found.labels:
+            codes = [_code(label, self._label_names) for label in found.labels]
+            self._labels[row] = (sum({1 << code for code in codes}), codes[0])
         for name, value in found.scores.items():
             if name not in self._scores:
                 self._scores[name] = array("d", [float("nan")]) * row
@@ -147,6 +157,9 @@ class Reader:
 
         counts = np.ones(len(self._ids), bool)
         counts[self._replaced] = False
+        labels, outcomes = np.zeros(len(self._ids), np.uint64), np.full(len(self._ids), -1, np.int32)
+        for row, (mask, first) in self._labels.items():
+            labels[row], outcomes[row] = mask, first
         # Copied, because an array whose memory is lent out cannot grow.
         return Index(
             path=self._path,
@@ -156,6 +169,9 @@ class Reader:
             flags=np.array(self._flags, np.uint8)[counts],
             subsets=np.array(self._subsets, np.int32)[counts],
             subset_names=list(self._subset_names),
+            labels=labels[counts],
+            outcomes=outcomes[counts],
+            label_names=list(self._label_names),
             scores={name: np.array(values, np.float64)[counts] for name, values in self._scores.items()},
             scored={name: np.array(values, bool)[counts] for name, values in self._scored.items()},
             damaged=list(self._damaged),
@@ -163,3 +179,10 @@ class Reader:
             torn=self._torn,
             complete=not self._stopped,
         )
+
+
+def _code(label: str, names: dict[str, int]) -> int:
+    """A judge knows a handful of labels; the last ones of a journal that has very many are one."""
+    if label not in names and len(names) >= MOST_LABELS:
+        label = OTHERS
+    return names.setdefault(label, len(names))

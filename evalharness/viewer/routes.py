@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from evalharness.errors import DataError, EvalHarnessError, UsageError, nearest
 from evalharness.pages.shell import asset
 from evalharness.records.encode import FLAGS
-from evalharness.viewer.diff import CHANGES, RunDiff, run_diff
+from evalharness.viewer.diff import CHANGES, RunDiff, outcome_changes, run_diff
 from evalharness.viewer.index import Index
 from evalharness.viewer.library import Kept, Known, Library
 from evalharness.viewer.query import PAGE, Query, metric_of, query_of, rows_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Parameters = Mapping[str, list[str]]
 
-SHARED = ("style.css", "sort.js")
+SHARED = ("style.css", "code.css", "sort.js")
 OWN = ("view.css", "theme.js", "view.js")
 KINDS = {".css": "text/css", ".js": "text/javascript"}
 
@@ -102,6 +102,7 @@ class Viewer:
             lines=list(zip(shown, index.lines(shown), strict=True)),
             others=[other for other in self._library.runs()[0] if _pairs(known, other)],
             flags=FLAGS,
+            labels=_labels(known, index),
         )
 
     def _sample(self, parameters: Parameters) -> Answer:
@@ -141,6 +142,7 @@ class Viewer:
             page=page,
             pages=max(1, -(-len(found.ids[change]) // PAGE)),
             rows=list(zip(shown, self._lines_of(first, shown), self._lines_of(second, shown), strict=True)),
+            outcomes=outcome_changes(*(self._library.journal(known).index() for known in (first, second))),
         )
 
     def _diff_sample(self, parameters: Parameters) -> Answer:
@@ -233,6 +235,14 @@ def _beside(places: list[int], values: list[Any]) -> tuple[Any, Any]:
         return None, None
     at = places[0]
     return values[at - 1] if at else None, values[at + 1] if at + 1 < len(values) else None
+
+
+def _labels(known: Known, index: Index) -> list[str]:
+    """The labels of the run's verdicts, those too that are further down than the journal is read by now."""
+    found = dict.fromkeys(index.label_names)
+    if known.results is not None and not index.complete:
+        found |= dict.fromkeys(label for labels in known.results.verdicts.values() for label in labels)
+    return sorted(found)
 
 
 def _pairs(known: Known, other: Known) -> bool:

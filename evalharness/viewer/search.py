@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from evalharness.records.evidence import tool_uses_of, verdicts_of
 from evalharness.records.strict_json import parse
 from evalharness.viewer.index import Index, opened
 
@@ -72,7 +73,8 @@ def _folded(text: str) -> bytes:
 
 
 def texts(line: Mapping[str, Any]) -> Iterator[str]:
-    """What is searched: the id, every prompt, everything that was said, thought or scored."""
+    """What is searched: the id, every prompt, everything that was said, thought or scored, and what judges and tools
+    show for it."""
     yield str(line["id"])
     yield from _strings(line.get("completions"))
     yield from _strings(line.get("choices"))
@@ -81,6 +83,9 @@ def texts(line: Mapping[str, Any]) -> Iterator[str]:
         for call in repeat.get("calls", ()):
             yield from _strings([call.get("prompt"), *call.get("continuations", ())])
             yield from _strings([completion.get("reasoning") for completion in call.get("completions", ())])
+        for shown in [*verdicts_of(repeat), *tool_uses_of(repeat)]:
+            yield shown.explanation
+            yield from (block.text for block in shown.blocks if block.language != "json")
 
 
 def _strings(values: Any) -> Iterator[str]:

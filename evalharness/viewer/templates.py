@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from evalharness.pages.badges import badge_class
+from evalharness.pages.controls import visible
+from evalharness.pages.highlight import Highlighter
+from evalharness.records.evidence import labels_of
 from evalharness.viewer.diff import CHANGES
 from evalharness.viewer.query import PAGE
-from evalharness.viewer.transcript import beginning, choices_of, scores_of, target_of, transcript
+from evalharness.viewer.transcript import answer_of, beginning, choices_of, scores_of, target_of, transcript
 from evalharness.viewer.word_diff import word_diff
 
 if TYPE_CHECKING:
     import jinja2
 
 ASSETS = Path(__file__).parent / "assets"
+HIGHLIGHTED = 200_000
+"""Characters of programs and JSON that are highlighted on one page."""
 
 
 def templates() -> jinja2.Environment:
@@ -33,9 +40,12 @@ def templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        url=url, transcript=transcript, choices_of=choices_of, target_of=target_of, scores_of=scores_of,
-        beginning=beginning, word_diff=word_diff, wording=wording, CHANGES=CHANGES, PAGE=PAGE,
+        url=url, transcript=transcript, choices_of=choices_of, target_of=target_of, answer_of=answer_of,
+        scores_of=scores_of, beginning=beginning, word_diff=word_diff, wording=wording, CHANGES=CHANGES, PAGE=PAGE,
+        badge_class=badge_class, counted_labels=lambda line: Counter(labels_of(line)),
+        highlighter=lambda: Highlighter(HIGHLIGHTED),
     )  # fmt: skip
+    environment.filters["visible"] = lambda text: visible(str(text))
     environment.filters["number"] = number
     environment.filters["counted"] = counted
     environment.filters["protocol"] = protocol_of

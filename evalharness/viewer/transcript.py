@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evalharness.pages.controls import visible
+from evalharness.records.evidence import Block, Evidence, explanations_of, indented, tool_uses_of, verdicts_of
+from evalharness.records.expected_calls import Calls, answer_text, calls_of, target_text
 from evalharness.viewer.word_diff import Pieces
 
 
@@ -62,9 +65,17 @@ class Repeat:
     candidates: list[Said]
     """The texts that were parsed, where they are not those of the last call."""
     answer: str | None
+    program: Block | None
+    """The answer, where it has several lines; `answer` is None then."""
     why: str | None
     votes: list[tuple[str, int]]
     scores: list[tuple[str, float]]
+    tool_uses: list[Evidence]
+    verdicts: list[Evidence]
+    calls: Calls | None
+    """Function calls beside the expected ones, where those are the answer."""
+    explanations: dict[str, str]
+    """By metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +94,7 @@ class Choice:
 def transcript(line: Mapping[str, Any]) -> list[Repeat]:
     """The repeats of a sample."""
     repeats = line.get("repeats") or []
-    return [_repeat(repeat, number, len(repeats)) for number, repeat in enumerate(repeats, 1)]
+    return [_repeat(line, repeat, number, len(repeats)) for number, repeat in enumerate(repeats, 1)]
 
 
 def target_of(line: Mapping[str, Any]) -> str:
@@ -91,10 +102,22 @@ def target_of(line: Mapping[str, Any]) -> str:
     target, choices = line.get("target"), line.get("choices") or ()
     if target is None:
         return ""
+    if (calls := target_text(target)) is not None:
+        return visible(calls)
     several = target if isinstance(target, list) else [target]
-    return " | ".join(
+    texts = (
         str(choices[each]) if isinstance(each, int) and 0 <= each < len(choices) else str(each) for each in several
     )
+    return visible(" | ".join(texts))
+
+
+def answer_of(line: Mapping[str, Any]) -> str | None:
+    """What was answered, as a person writes it; of a program the first line."""
+    answer = answer_text(line.get("answer"))
+    if answer is None or "\n" not in answer.strip():
+        return answer
+    first, *others = answer.strip().splitlines()
+    return f"{first} … ({len(others) + 1} lines)"
 
 
 def choices_of(line: Mapping[str, Any]) -> list[Choice]:
@@ -125,7 +148,7 @@ def scores_of(scores: Mapping[str, Any]) -> list[tuple[str, float]]:
 def beginning(line: Mapping[str, Any], most: int = 120) -> str:
     """The first text that was said, in a line's length."""
     said = next(iter(line.get("completions") or ()), "")
-    text = " ".join(str(said)[: 4 * most].split())
+    text = visible(" ".join(str(said)[: 4 * most].split()))
     return text if len(text) <= most else f"{text[:most]}…"
 
 
@@ -134,9 +157,11 @@ def beginning(line: Mapping[str, Any], most: int = 120) -> str:
 _GREEDY = {True: "yes", False: "no", None: ""}
 
 
-def _repeat(repeat: Mapping[str, Any], number: int, of: int) -> Repeat:
+def _repeat(line: Mapping[str, Any], repeat: Mapping[str, Any], number: int, of: int) -> Repeat:
     calls, candidates = repeat.get("calls") or [], repeat.get("candidates") or []
     span = repeat.get("span")
+    answer, verdicts = answer_text(repeat.get("answer")), verdicts_of(repeat)
+    program = _program(answer, verdicts) if answer is not None and "\n" in answer.strip() else None
     steps = []
     for place, call in enumerate(calls, 1):
         before = calls[place - 2].get("prompt") if place > 1 else None
@@ -150,11 +175,21 @@ def _repeat(repeat: Mapping[str, Any], number: int, of: int) -> Repeat:
                  _marked(text, span if len(candidates) == 1 else None), "")
             for place, text in enumerate(candidates, 1)
         ],
-        answer=repeat.get("answer"),
+        answer=None if program else answer,
+        program=program,
         why=repeat.get("why"),
         votes=list((repeat.get("votes") or {}).items()),
         scores=scores_of(repeat.get("scores") or {}),
+        tool_uses=tool_uses_of(repeat),
+        verdicts=verdicts,
+        calls=calls_of(line, repeat),
+        explanations=explanations_of(repeat),
     )  # fmt: skip
+
+
+def _program(answer: str, verdicts: Sequence[Evidence]) -> Block:
+    executed = any(block.language == "python" for verdict in verdicts for block in verdict.blocks)
+    return Block("Answer read", answer, "python" if executed else "text")
 
 
 def _step(call: Mapping[str, Any], number: int, of: int, before: str | None, span: Sequence[int] | None) -> Step:
@@ -188,7 +223,7 @@ def _said(completion: Mapping[str, Any], number: int, of: int, span: Sequence[in
         pieces=_marked(str(completion.get("text", "")), span),
         facts=", ".join(facts),
         reasoning=str(completion.get("reasoning") or ""),
-        tool_calls=json.dumps(calls, ensure_ascii=False, indent=1) if calls else "",
+        tool_calls=indented(calls) if calls else "",
     )
 
 

@@ -102,6 +102,10 @@ def test_the_schema_is_json_and_knows_the_keys() -> None:
     schema = json.loads(said("tasks", "schema").done().out)
     tasks = [part for part in (schema, *schema.get("$defs", {}).values()) if "metrics" in part.get("properties", {})]
     assert any({"name", "data", "prompt", "metrics"} <= set(part["required"]) for part in tasks)
+    judges = schema["properties"]["judging"]["items"]["anyOf"]
+    assert {"enum": ["execution"]} in judges
+    (execution,) = [part for part in judges if part.get("properties", {}).get("judge") == {"const": "execution"}]
+    assert {"tests", "calls"} <= set(execution["required"])
 
 
 # --------------------------------------------------------------------------- run, runs, rescore

@@ -7,7 +7,14 @@ import re
 
 import pytest
 
-from evalharness.pages.charts import MOST_BARS, ReliabilityPoint, histogram, reliability_diagram, whisker_bar
+from evalharness.pages.charts import (
+    MOST_BARS,
+    ReliabilityPoint,
+    histogram,
+    reliability_diagram,
+    shares_bar,
+    whisker_bar,
+)
 
 
 def test_a_bar_is_as_long_as_its_value() -> None:
@@ -34,8 +41,18 @@ def test_a_histogram_of_nothing_is_nothing() -> None:
     assert histogram([math.nan], title="", unit="") == ""
 
 
+def test_the_parts_of_a_bar_are_as_long_as_their_counts() -> None:
+    drawn = shares_bar([("pass", 30), ("timeout", 10)], title="made up", width=400)
+    assert re.findall(r'class="label (\S+)" x="([\d.]+)" y="0" width="([\d.]+)"', drawn) == [
+        ("pass", "0.0", "299.0"),
+        ("timeout", "300.0", "99.0"),
+    ]
+    assert "timeout: 10 of 40 (25.0%)" in drawn
+
+
 def test_titles_are_escaped() -> None:
     assert "<b>" not in histogram([1], title="<b>", unit="<b>")
+    assert "<b>" not in shares_bar([('"><b>', 1)], title="<b>")
 
 
 def test_an_empty_bin_has_no_point() -> None:

@@ -27,6 +27,8 @@ from evalharness.types import (
     Sample,
     Sampling,
     Score,
+    ToolUse,
+    Verdict,
 )
 
 SAMPLE = Sample(id="s/7", index=7, row={"q": "?"}, content_hash="c0", subset="s")
@@ -114,6 +116,25 @@ attempts = st.one_of(
         likelihoods=st.lists(likelihoods | sums, max_size=2).map(tuple),
     ),
 )
+values = texts | st.integers() | st.none() | st.booleans()
+details = st.dictionaries(texts, values, max_size=2)
+verdicts = st.builds(
+    Verdict,
+    judge=texts,
+    candidate=st.integers(0, 9),
+    label=texts,
+    explanation=st.none() | texts,
+    details=details,
+)
+tool_uses = st.builds(
+    ToolUse, tool=texts, arguments=details, result=texts, status=st.just("ok") | texts, details=details
+)
+judged = st.builds(
+    lambda attempt, said, used: replace(attempt, verdicts=tuple(said), tool_uses=tuple(used)),
+    attempts,
+    st.lists(verdicts, max_size=2),
+    st.lists(tool_uses, max_size=2),
+)
 references = st.builds(
     Reference,
     target=st.none() | texts | st.integers(0, 9) | st.lists(texts, max_size=3).map(tuple),
@@ -138,7 +159,7 @@ def without_ids(attempt: Attempt) -> Attempt:
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(attempts, max_size=3), references)
+@given(st.lists(judged, max_size=3), references)
 def test_attempts_and_reference_come_back(given_attempts: list[Attempt], reference: Reference) -> None:
     line = parse(one_line(encoded(given_attempts, reference=reference)))
     assert line is not None
@@ -266,3 +287,16 @@ def test_votes_and_candidates_only_where_they_say_something() -> None:
     assert second["votes"] == {"a": 1, "b": 1}
     assert "candidates" not in second
     assert third["candidates"] == ["cut"]
+
+
+def test_explanations_are_kept_of_the_metrics_that_are_named() -> None:
+    scores = {"calls": Score(0.0, explanation="wrong_count: 1 call is made"), "acc": Score(0.0, explanation="a tie")}
+    line = sample_line(
+        task="t", sample=SAMPLE, reference=Reference(), attempts=[Attempt(calls=())] * 2,
+        scoreds=[Scored(None, scores=scores), Scored(None, scores={"calls": Score(1.0)})], reduced={}, flags=(),
+        explained=("calls",),
+    )  # fmt: skip
+    assert line["repeats"][0]["explanations"] == {"calls": "wrong_count: 1 call is made"}
+    assert "explanations" not in line["repeats"][1]
+    assert "explanations" not in encoded([Attempt(calls=())], [Scored(None, scores=scores)])["repeats"][0]
+    SampleRecord.model_validate(line)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from e2e.command import said
-from runs_for_tests import write_run
+from evidence_for_tests import judged, tool_use, verdict
+from runs_for_tests import lines_of, write_run
 
 from evalharness.errors import UsageError
 from evalharness.records.export import facts_for_trackers, write_table
 from evalharness.records.folder import Run
+from evalharness.records.strict_json import one_line
 
 pandas = pytest.importorskip("pandas", reason="tables need pandas")
 
@@ -33,6 +35,19 @@ def test_every_ending_holds_the_same_rows(run: Run, tmp_path: Path) -> None:
     assert list(lines["loss"])[:2] == [0.5, 1.5]
     with pytest.raises(UsageError, match=r"the ending must be one of \.parquet, \.csv, \.jsonl"):
         write_table(run, tmp_path / "table.xlsx")
+
+
+def test_outcomes_and_uses_of_tools_are_columns_where_there_are_any(run: Run, tmp_path: Path) -> None:
+    assert not {"outcome", "tool_uses"} & set(run.samples().columns)
+    lines = lines_of(run)
+    lines[0] = judged(lines[0], [verdict("timeout"), verdict("pass", candidate=1)], [tool_use(), tool_use()])
+    run.journal.write_bytes(b"".join(map(one_line, lines)))
+    table = run.samples()
+    assert table["outcome"][0] == "timeout"
+    assert table["outcome"].isna().tolist() == [False, True, True]
+    assert table["tool_uses"].tolist() == [2, 0, 0]
+    write_table(run, tmp_path / "table.csv")
+    assert pandas.read_csv(tmp_path / "table.csv")["tool_uses"].tolist() == [2, 0, 0]
 
 
 def test_the_command(run: Run, tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ import pytest
 
 from evalharness.records.format import FORMAT
 from evalharness.records.run import ResultsRecord, RunRecord, ScoreRecord
-from evalharness.records.sample import CallRecord, CompletionRecord, RepeatRecord, SampleRecord, SamplingRecord
+from evalharness.records.sample import (
+    CallRecord,
+    CompletionRecord,
+    RepeatRecord,
+    SampleRecord,
+    SamplingRecord,
+    ToolUseRecord,
+    VerdictRecord,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs/records.md").read_text(encoding="utf-8")
 RECORDS = (
@@ -21,6 +29,8 @@ RECORDS = (
     CallRecord,
     CompletionRecord,
     SamplingRecord,
+    VerdictRecord,
+    ToolUseRecord,
 )
 
 

@@ -74,6 +74,40 @@ def test_what_is_wanted(journal: Path, wanted: dict[str, Any], expected: str) ->
     assert ids(journal, **wanted) == list(expected)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"labels": frozenset({"timeout"})}, "bc"),
+        ({"labels": frozenset({"timeout", "pass"})}, "abc"),
+        ({"labels": frozenset({"timeout"}), "right": True}, "c"),
+        ({"labels": frozenset({"timeout"}), "right": False, "flags": frozenset({"empty"})}, ""),
+    ],
+)
+def test_samples_are_found_by_their_verdicts(tmp_path: Path, wanted: dict[str, Any], expected: str) -> None:
+    path = write(
+        tmp_path / "samples.jsonl",
+        judged(line("a"), "pass"),
+        judged(line("b", 0.0), "fail", "timeout"),
+        judged(line("c"), "timeout"),
+        judged(line("d", 0.0), "fail"),
+        line("timeout"),
+    )
+    assert ids(path, **wanted) == list(expected)
+
+
+def test_a_verdict_that_no_sample_has_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "samples.jsonl", judged(line("a"), "pass", "timeout"))
+    with pytest.raises(UsageError, match=r"--outcome tmeout: no verdict of .* is so; did you mean 'timeout'"):
+        ids(path, labels=frozenset({"tmeout"}))
+    with pytest.raises(UsageError, match="none is known"):
+        ids(write(tmp_path / "plain.jsonl", line("a")), labels=frozenset({"pass"}))
+
+
+def judged(made: dict[str, Any], *labels: str) -> dict[str, Any]:
+    verdicts = [{"judge": "execution", "candidate": place, "label": label} for place, label in enumerate(labels)]
+    return {**made, "repeats": [{"scores": made["scores"], "verdicts": verdicts, "calls": []}]}
+
+
 def test_everything_is_what_the_journal_says(journal: Path) -> None:
     found = {each["id"]: each for each in selected(journal, Filter())}
     theirs = {each["id"]: each for each in read_samples(journal)}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from evidence_for_tests import BIDI, HOSTILE, calls_answer, calls_target, judged, tool_use, verdict
 from report.journals import choice_run, coin_run, long_demonstrations, question, random_choices, text_run
 from runs_for_tests import write_run
+from viewer.made import line, run_of
 
 from evalharness.report.page import report
 
@@ -125,3 +128,67 @@ def test_a_subject_is_picked(browser_page: Any, tmp_path: Path) -> None:
     page = _open(browser_page, tmp_path, write_run(tmp_path / "three", [1.0] * 30, subsets=subsets))
     page.get_by_label("Subject").select_option("subject 2")
     _status(page, "1 to 10 of 10")
+
+
+@pytest.fixture
+def programs(browser_page: Any, tmp_path: Path) -> Any:
+    """Programs of which some time out, one that is hostile, and a call with a wrong argument."""
+    labels = ["pass", "fail", "timeout"]
+    made = [judged(line(str(place), float(place % 3 == 0)), [verdict(labels[place % 3])]) for place in range(9)]
+    hostile = verdict("error", program=f"{BIDI}\n'''{HOSTILE}'''", stdout=HOSTILE, stderr="\x1b[2J", in_box=True)
+    made.append(judged(line("hostile", 0.0), [hostile], [tool_use("web", HOSTILE, HOSTILE, query=HOSTILE)]))
+    call = line("call", 0.0, target=calls_target({"f": {"x": [2]}}), answer=calls_answer(f={"x": HOSTILE}))
+    made.append(judged(call, explanations={"acc": "wrong_value: call 1, argument 'x': it is none of 2"}))
+    return _open(browser_page, tmp_path, run_of(tmp_path / "programs", made))
+
+
+def test_samples_are_narrowed_by_verdict(programs: Any) -> None:
+    programs.get_by_role("combobox", name="Verdict").select_option("timeout")
+    _status(programs, "1 to 3 of 3")
+    assert programs.locator(".list summary .badge").all_inner_texts() == ["timeout"] * 3
+    programs.get_by_label("Text").fill("AssertionError")
+    _status(programs, "no sample fits")
+    programs.get_by_role("combobox", name="Verdict").select_option("")
+    _status(programs, "1 to 3 of 3")
+
+
+def test_a_program_is_shown_in_colours(programs: Any) -> None:
+    programs.get_by_role("combobox", name="Verdict").select_option("fail")
+    programs.locator(".list summary").first.click()
+    shown = programs.locator("details.evidence.fail[open]")
+    shown.wait_for()
+    assert shown.locator("summary").inner_text() == (
+        "fail execution (bwrap, 0.031 s) AssertionError: assert add(2, 3) == 5"
+    )
+    assert shown.locator("pre.code .keyword").first.inner_text() == "def"
+    colours = []
+    for scheme in ("light", "dark"):
+        programs.emulate_media(color_scheme=scheme)
+        colours.append(programs.evaluate("getComputedStyle(document.querySelector('.code .keyword')).color"))
+    assert colours[0] != colours[1]
+
+
+def test_a_hostile_program_is_a_program(programs: Any) -> None:
+    programs.get_by_role("combobox", name="Verdict").select_option("error")
+    _status(programs, "1 to 1 of 1")
+    programs.locator(".list summary").first.click()
+    sample = programs.locator(".list .sample")
+    sample.wait_for()
+    told = sample.inner_text()
+    assert told.count(HOSTILE) == 4  # program, output, status and result of the tool
+    assert "'user\\u202e \\u2066# only for admins\\u2069 \\u2066':" in told
+    assert "\\x1b[2J" in told
+    assert sample.locator(".flag", has_text="in box").count() == 1
+    assert programs.locator("img").count() == 0
+    assert "broken" not in programs.title()
+
+
+def test_a_wrong_argument_is_marked(programs: Any) -> None:
+    programs.get_by_label("Text").fill("call")
+    _status(programs, "1 to 1 of 1")
+    programs.locator(".list summary").first.click()
+    row = programs.locator("table.calls tbody tr")
+    row.wait_for()
+    assert row.locator("mark code").inner_text() == json.dumps(HOSTILE)
+    assert row.locator("td").all_inner_texts()[1:] == ["2", "not accepted"]
+    assert "acc: wrong_value: call 1, argument 'x': it is none of 2" in programs.locator(".sample").inner_text()

@@ -16,6 +16,7 @@ from report.journals import choice_run, coin_run, long_demonstrations, random_ch
 from runs_for_tests import write_run
 
 from evalharness.errors import DataError, UsageError
+from evalharness.pages.controls import visible
 from evalharness.records.folder import Run
 from evalharness.records.run import ResultsRecord
 from evalharness.report.page import report
@@ -190,8 +191,8 @@ def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
 
     html = _html(rewritten(run, change))
     assert "img" not in _tags(html)
-    assert html.count("</script>") == 3  # two scripts, one run's samples
-    assert _packed(html)[0]["samples"][0]["repeats"][0]["prompt"] == HOSTILE
+    assert html.count("</script>") == 4  # three scripts, one run's samples
+    assert _packed(html)[0]["samples"][0]["repeats"][0]["prompt"] == visible(HOSTILE)
 
 
 def test_scores_that_are_not_numbers_are_said_to_be_none(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from browser import browser_page
+from evidence_for_tests import BIDI, judged, tool_use, verdict
 from runs_for_tests import write_run
 from viewer.made import line, run_of
 
@@ -146,6 +147,72 @@ def test_a_hostile_text_is_a_text(page: Any, address: str) -> None:
     page.goto(f"{address}sample?run=one&id=5")
     assert HOSTILE in page.locator("main").inner_text()
     assert page.title() == "Sample 5 · evalharness"
+
+
+@pytest.fixture
+def programs(tmp_path: Path, address: str) -> str:
+    """A run whose samples were executed, beside the two of texts."""
+    labels = ["pass", "fail", "timeout"]
+    made = [judged(line(str(place)), [verdict(labels[place % 3])]) for place in range(9)]
+    hostile = verdict("error", program=f"{BIDI}\n'''{HOSTILE}'''", stdout=HOSTILE, stderr=f"{HOSTILE}\x1b[2J")
+    made.append(judged(line("hostile"), [hostile], [tool_use("web", HOSTILE, HOSTILE, query=HOSTILE)]))
+    run_of(tmp_path / "programs", made, task="programs")
+    return address
+
+
+def test_samples_are_narrowed_by_what_came_of_their_programs(browser_page: Any, programs: str) -> None:
+    browser_page.goto(f"{programs}run?run=programs")
+    waits_for_count(browser_page, "10 samples")
+    browser_page.get_by_role("button", name="Filter").click()
+    browser_page.get_by_label("timeout").check()
+    waits_for_count(browser_page, "3 of 10")
+    browser_page.get_by_label("fail").check()
+    waits_for_count(browser_page, "6 of 10")
+    browser_page.locator("a.row").first.click()
+    assert browser_page.locator("summary .badge").inner_text() == "fail"
+    browser_page.keyboard.press("j")
+    browser_page.wait_for_url("**id=2**")
+    assert browser_page.locator("details.evidence.timeout[open]").is_visible()
+
+
+def test_a_hostile_program_is_a_program(browser_page: Any, programs: str) -> None:
+    browser_page.goto(f"{programs}sample?run=programs&id=hostile")
+    shown = browser_page.locator("main").inner_text()
+    assert shown.count(HOSTILE) == 5  # program, output, error output, status and result
+    assert HOSTILE.replace('"', '\\"') in shown  # the tool's argument, as JSON
+    assert "'user\\u202e \\u2066# only for admins\\u2069 \\u2066':" in shown
+    assert "\\x1b[2J" in shown
+    assert browser_page.title() == "Sample hostile · evalharness"
+
+
+def test_a_program_can_be_read_in_the_light_and_in_the_dark(browser_page: Any, programs: str) -> None:
+    """Every colour has the contrast of 4.5 to what is behind it that WCAG 2.2 asks for."""
+    for id, least in (("1", 6), ("hostile", 3)):
+        browser_page.goto(f"{programs}sample?run=programs&id={id}")
+        for scheme in ("light", "dark"):
+            browser_page.emulate_media(color_scheme=scheme)
+            found = browser_page.evaluate(CONTRASTS)
+            assert len(found) >= least
+            assert {kind: value for kind, value in found.items() if value < 4.5} == {}
+
+
+CONTRASTS = r"""() => {
+    const light = (colour) => {
+        const [r, g, b] = colour.match(/[\d.]+/g).map(Number).map((c) => c / 255);
+        const part = (c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+    };
+    const behind = (element) => {
+        const colour = getComputedStyle(element).backgroundColor;
+        return colour === "rgba(0, 0, 0, 0)" && element.parentElement ? behind(element.parentElement) : colour;
+    };
+    const found = {};
+    for (const element of document.querySelectorAll("pre.code span, .badge, .evidence .faint")) {
+        const [a, b] = [light(getComputedStyle(element).color), light(behind(element))].sort((x, y) => y - x);
+        found[element.className] = (a + 0.05) / (b + 0.05);
+    }
+    return found;
+}"""
 
 
 def test_the_dark_follows_the_system_until_it_is_chosen(page: Any, address: str) -> None:

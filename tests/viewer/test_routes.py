@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evidence_for_tests import BIDI, PROGRAM, TERMINAL, calls_answer, calls_target, judged, tool_use, verdict
 from viewer.made import line, run_of
 
+from evalharness.pages.controls import visible
 from evalharness.records.strict_json import one_line
 from evalharness.viewer.routes import Viewer
 from evalharness.viewer.templates import url
@@ -127,7 +129,16 @@ def test_damaged_lines_are_told_and_the_rest_is_shown(tmp_path: Path) -> None:
     assert "is damaged, so it cannot be shown" in words(page(viewer, "/sample", 500, run="one", id="c"))
 
 
-@pytest.mark.parametrize("part", [{"repeats": None}, {"repeats": [{"calls": 3}]}, {"choices": 7}, {"flags": ["late"]}])
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"repeats": None},
+        {"repeats": [{"calls": 3}]},
+        {"choices": 7},
+        {"flags": ["late"]},
+        {"repeats": [{"scores": {}, "calls": [], "verdicts": 3}]},
+    ],
+)
 def test_json_that_is_no_sample_is_told_as_damaged(tmp_path: Path, part: dict[str, Any]) -> None:
     run_of(tmp_path / "one", [line("a"), {**line("b"), **part}])
     viewer = Viewer(tmp_path)
@@ -157,6 +168,120 @@ def test_hostile_texts_are_texts(tmp_path: Path, path: str) -> None:
     assert not any(name.startswith("on") for name in tags.attributes)
     assert said.count("<script") == 3
     assert HOSTILE in unescape(said)
+
+
+EVERYTHING = "".join([HOSTILE, TERMINAL, BIDI])
+
+
+@pytest.mark.parametrize("path", ["/run", "/sample", "/diff", "/diff/sample"])
+def test_hostile_programs_are_texts(tmp_path: Path, path: str) -> None:
+    use = tool_use(EVERYTHING, EVERYTHING, EVERYTHING, **{EVERYTHING: EVERYTHING, "more": [EVERYTHING]})
+    judgement = verdict(EVERYTHING, program=EVERYTHING, level=EVERYTHING, stdout=EVERYTHING, more=EVERYTHING)
+    judgement |= {"judge": EVERYTHING, "explanation": EVERYTHING}
+    target = calls_target({EVERYTHING: {EVERYTHING: [EVERYTHING, 1]}})
+    answer = calls_answer(**{EVERYTHING: {EVERYTHING: EVERYTHING, "more": EVERYTHING}})
+    for name, said in (("one", EVERYTHING), ("two", f"{EVERYTHING} more")):
+        made = line("a", 0.0, said=said, prompt=EVERYTHING, target=target, answer=answer)
+        run_of(tmp_path / name, [judged(made, [judgement], [use], {EVERYTHING: EVERYTHING})])
+    said = page(Viewer(tmp_path), path, run="one", **{"with": "two"}, id="a", change="unchanged")
+    tags = Tags(said)
+    assert "img" not in tags.seen
+    assert not any(name.startswith("on") for name in tags.attributes)
+    assert said.count("<script") == 3
+    assert path == "/run" or visible(BIDI) in re.sub(r"<[^>]+>", "", unescape(said))
+    # What a form sends back is the label as it is.
+    shown = re.sub(r'name="verdict" value="[^"]*"', "", said)
+    assert not {"\x1b", "\x07", "\u202e", "\u2066"} & set(shown)
+
+
+def test_a_verdict_is_shown_with_its_program_in_colours(tmp_path: Path) -> None:
+    made = [
+        judged(line("a"), [verdict("timeout", in_box=True, stdout="so far", stderr="Traceback", tests=3)]),
+        judged(line("b"), [verdict("pass", candidate=place) for place in range(4)]),
+    ]
+    run_of(tmp_path / "one", made)
+    viewer = Viewer(tmp_path)
+    said = page(viewer, "/sample", run="one", id="a")
+    assert '<span class="badge timeout">timeout</span>' in said
+    assert '<span class="keyword">def</span> <span class="name">add</span>(first, second):' in said
+    assert "timeout execution in box (bwrap, 0.031 s) it ran longer than 3 s Program def add" in words(said)
+    for told in ("Output so far", "Error output Traceback", 'Further details { "tests" : 3 }'):
+        assert told in words(said)
+    assert '<details class="evidence timeout" open>' in said
+    assert "verdicts pass 4 answer" in words(page(viewer, "/sample", run="one", id="b"))
+    assert "open>" not in page(viewer, "/sample", run="one", id="b")
+
+
+def test_uses_of_tools_are_shown_in_order(tmp_path: Path) -> None:
+    uses = [tool_use(), tool_use("calculator", "3 + is no expression", "invalid", expression="3 +")]
+    run_of(tmp_path / "one", [judged(line("a"), tool_uses=uses)])
+    said = words(page(Viewer(tmp_path), "/sample", run="one", id="a"))
+    assert "ok python, use 1 of 2 Program print ( 6 * 3 ) Result 18" in said
+    assert 'invalid calculator, use 2 of 2 Arguments { "expression" : "3 +" } Result 3 + is no expression' in said
+
+
+def test_calls_are_shown_beside_the_expected_ones(tmp_path: Path) -> None:
+    target = calls_target({"forecast": {"city": ["Lisbon"], "days": [3]}})
+    answer = calls_answer(forecast={"city": "Porto", "days": 3})
+    why = {"acc": 'wrong_value: call 1, argument \'city\': "Porto" is none of "Lisbon"'}
+    run_of(tmp_path / "one", [judged(line("a", 0.0, target=target, answer=answer), explanations=why)])
+    said = page(Viewer(tmp_path), "/sample", run="one", id="a")
+    assert f"Function calls acc: {why['acc']} forecast" in words(said)
+    assert 'city "Porto" "Lisbon" not accepted days 3 3' in words(said)
+    assert "<mark><code>&#34;Porto&#34;</code></mark>" in said
+    assert said.count("<mark>") == 1
+    assert 'target forecast(city="Lisbon", days=3) position' in words(said)
+    assert 'forecast(city="Porto", days=3)' in words(page(Viewer(tmp_path), "/run", run="one"))
+
+
+def test_samples_are_narrowed_by_verdict(tmp_path: Path) -> None:
+    labels = {"a": "pass", "b": "timeout", "c": "memory", "d": "fail"}
+    run_of(tmp_path / "one", [judged(line(id), [verdict(label)]) for id, label in labels.items()])
+    run_of(tmp_path / "plain", [line("a")])
+    viewer = Viewer(tmp_path)
+    found = page(viewer, "/run", run="one", verdict=["timeout", "memory"])
+    assert ids_in(found) == ["b", "c"]
+    assert re.findall(r'name="verdict" value="(\w+)"( checked)?', found) == [
+        ("fail", ""), ("memory", " checked"), ("pass", ""), ("timeout", " checked"),
+    ]  # fmt: skip
+    assert "2 of 2" in page(viewer, "/sample", run="one", id="c", verdict=["timeout", "memory"])
+    assert "verdict" not in page(viewer, "/run", run="plain")
+
+
+def test_verdicts_further_down_can_be_asked_for_at_once(tmp_path: Path) -> None:
+    made = [judged(line(str(place)), [verdict("pass" if place < 60 else "memory")]) for place in range(70)]
+    run = run_of(tmp_path / "one", made)
+    results = run.results
+    assert results is not None
+    run.write(results.model_copy(update={"verdicts": {"execution": {"pass": 60, "memory": 10}}}))
+    assert 'name="verdict" value="memory"' in page(Viewer(tmp_path), "/run", run="one")
+
+
+def test_a_long_program_is_cut_with_a_note(tmp_path: Path) -> None:
+    run_of(tmp_path / "one", [judged(line("a"), [verdict(program="x = 1\n" * 170_000, stdout="y" * 1_000_000)])])
+    said = page(Viewer(tmp_path), "/sample", run="one", id="a")
+    assert "1,000,000 characters are left out here" in said
+    assert "980,000 characters are left out here" in said
+    assert len(said) < 400_000
+
+
+def test_an_answer_of_several_lines_is_a_program(tmp_path: Path) -> None:
+    run_of(tmp_path / "one", [judged(line("a", answer=PROGRAM), [verdict()])])
+    viewer = Viewer(tmp_path)
+    said = page(viewer, "/sample", run="one", id="a")
+    assert "answer def add(first, second): … (4 lines) target" in words(said)
+    assert re.search(r'<h5>Answer read</h5>\s*<pre class="code"><span class="keyword">def</span>', said)
+    assert "(4 lines)" in page(viewer, "/run", run="one")
+
+
+def test_outcomes_of_two_runs_are_beside_each_other(tmp_path: Path) -> None:
+    for name, score, label in (("one", 0.0, "timeout"), ("two", 1.0, "pass")):
+        run_of(tmp_path / name, [judged(line(id, score), [verdict(label)]) for id in "abc"])
+    viewer = Viewer(tmp_path)
+    said = words(page(viewer, "/diff", run="one", change="fixed", **{"with": "two"}))
+    assert "Changed outcomes (first verdicts) first second samples timeout pass 3" in said
+    said = words(page(viewer, "/diff/sample", run="one", change="fixed", id="a", **{"with": "two"}))
+    assert re.search(r"First: model-a .* timeout execution .* Second: model-a .* pass execution", said)
 
 
 def test_a_difference_is_told_with_its_interval_and_its_samples(tmp_path: Path) -> None:
