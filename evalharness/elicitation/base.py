@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 
 from evalharness.options import Options
 from evalharness.prompting.prompter import Prompter, Renderer
+from evalharness.sandbox.outcome import Limits, Outcome
+from evalharness.tools.python import Sessions
 from evalharness.types import (
     Attempt,
     Call,
@@ -36,6 +38,29 @@ class Asker(Protocol):
     async def ask(self, request: Request) -> Result: ...
 
 
+class Executor(Sessions, Protocol):
+    """Where programs are executed: a pool of the sandbox's boxes (`sandbox.pool.Pool`), or what stands in for it in a
+    dry run."""
+
+    async def run(self, source: str, *, stdin: str = "", limits: Limits = ...) -> Outcome:
+        """A whole program."""
+        ...
+
+    async def test(
+        self,
+        source: str,
+        *,
+        tests: str,
+        calls: Sequence[str],
+        setup: str = "",
+        in_box: bool = False,
+        limits: Limits = ...,
+        reference: str | None = None,
+    ) -> Outcome:
+        """A program's functions, called by tests in another box."""
+        ...
+
+
 class NoOptions(Options):
     """For methods that have none."""
 
@@ -56,6 +81,8 @@ class Method:
     """Whether demonstrations show a chain of thought."""
     scores: bool = False
     """Asks for log-likelihoods, never for text."""
+    executes: bool = False
+    """Runs programs, so that a run needs a sandbox."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +99,8 @@ class Ask:
     sampling: Sampling
     seed: int = 0
     repeat: int = 0
+    sandbox: Executor | None = None
+    """Where a method that `executes` runs programs; None for every other."""
     calls: list[Call] = field(default_factory=list)
     _asked: int = 0
 

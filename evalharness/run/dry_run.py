@@ -2,7 +2,7 @@
 
 Requests and tokens come from the run's own path, so they are what the run reports. The time is measured on
 the real model with a few of the run's own samples and scaled by what dominates: prompt tokens, and steps of
-decoding.
+decoding. Programs are not executed, and the time that they take is not in it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from evalharness.run.models import load_backend
 from evalharness.run.options import RunOptions
 from evalharness.run.plan import Cell, plan
 from evalharness.run.runner import warm
+from evalharness.run.sandboxes import Idle
 from evalharness.types import (
     Backend,
     Completion,
@@ -77,7 +78,7 @@ def dry_run(options: RunOptions) -> list[Estimate]:
 def _estimate(cell: Cell, backend: Backend) -> Estimate:
     counter = _Counter(backend)
     usage = Usage()
-    asyncio.run(execute(cell, counter, cell.samples, _ignore, usage))
+    asyncio.run(execute(cell, counter, cell.samples, _ignore, usage, Idle()))
     seconds = None if backend.info.kind == "replay" else _seconds(cell, backend, usage)
     return Estimate(
         task=cell.name,
@@ -165,7 +166,7 @@ def _timed(cell: Cell, backend: Backend, few: Sequence[Sample]) -> tuple[float, 
     usage = Usage()
     began = time.perf_counter()
     try:
-        asyncio.run(execute(cell, backend, few, _ignore, usage))
+        asyncio.run(execute(cell, backend, few, _ignore, usage, Idle()))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None  # asked to end (`interruption.interrupt`)
     return time.perf_counter() - began, usage

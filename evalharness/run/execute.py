@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from evalharness.backends.batching import Waves
-from evalharness.elicitation.base import Ask
+from evalharness.elicitation.base import Ask, Executor
 from evalharness.errors import BudgetError, DiskError, EvalHarnessError, FailedSamplesError, UsageError
+from evalharness.judging.base import Bench
 from evalharness.prompting.prompter import Prompter
 from evalharness.run.accounting import Meter, Usage
 from evalharness.run.interruption import NAME
@@ -44,8 +46,18 @@ def fits(cell: Cell, backend: Backend) -> None:
     raise UsageError(f"{cell.name} asks a model to {verb}, which {info.name} ({info.kind}) cannot do{way}.")
 
 
-async def execute(cell: Cell, backend: Backend, samples: Sequence[Sample], sink: Sink, usage: Usage) -> None:
-    """Elicit and score `samples`, handing each finished one to `sink` as a journal line; count into `usage`.
+async def execute(
+    cell: Cell,
+    backend: Backend,
+    samples: Sequence[Sample],
+    sink: Sink,
+    usage: Usage,
+    sandbox: Executor | None = None,
+) -> None:
+    """Elicit, judge and score `samples`, handing each finished one to `sink` as a journal line; count into `usage`.
+
+    Args:
+        sandbox: where programs are executed, for a task that executes any.
 
     Raises:
         FailedSamplesError: so many samples failed that the run is given up.
@@ -68,7 +80,7 @@ async def execute(cell: Cell, backend: Backend, samples: Sequence[Sample], sink:
 
     async def one(sample: Sample, meter: Meter) -> None:
         try:
-            line = await _finished(cell, sample, prompter, meter)
+            line = await _finished(cell, sample, prompter, meter, sandbox)
         except BudgetError as error:  # what is under way ends as it would, nothing further is asked
             spent.append(error)
             return
@@ -127,12 +139,14 @@ async def _admit(samples: Sequence[Sample], one: Callable[[Sample], Coroutine[An
         raise broken[0]
 
 
-async def _finished(cell: Cell, sample: Sample, prompter: Prompter, meter: Meter) -> dict[str, Any]:
+async def _finished(
+    cell: Cell, sample: Sample, prompter: Prompter, meter: Meter, sandbox: Executor | None
+) -> dict[str, Any]:
     """The journal line of one sample. An error that belongs to the sample becomes part of the line."""
     reference = Reference()
     try:
         reference = cell.task.renderer.reference(sample)
-        attempts = await _attempts(cell, sample, reference, prompter, meter)
+        attempts = await _attempts(cell, sample, reference, prompter, meter, sandbox)
         return scored_line(cell.name, cell.task, sample, reference, attempts)
     except (BudgetError, DiskError, UsageError):
         raise
@@ -144,12 +158,17 @@ async def _finished(cell: Cell, sample: Sample, prompter: Prompter, meter: Meter
 
 
 async def _attempts(
-    cell: Cell, sample: Sample, reference: Reference, prompter: Prompter, meter: Meter
+    cell: Cell,
+    sample: Sample,
+    reference: Reference,
+    prompter: Prompter,
+    meter: Meter,
+    sandbox: Executor | None,
 ) -> Sequence[Attempt]:
     task = cell.task
     demonstrations = cell.demonstrations(sample)
 
-    def ask(repeat: int) -> Awaitable[Attempt]:
+    async def ask(repeat: int) -> Attempt:
         window = Ask(
             task=cell.name,
             sample=sample,
@@ -161,9 +180,28 @@ async def _attempts(
             sampling=task.sampling,
             seed=cell.options.seed,
             repeat=repeat,
+            sandbox=sandbox if task.method.executes else None,
         )
-        return task.method.run(window, task.method_options)
+        attempt = await task.method.run(window, task.method_options)
+        return await _judged(cell, sample, reference, attempt, repeat, sandbox) if task.judges else attempt
 
     if cell.repeats == 1:
         return [await ask(0)]
     return await asyncio.gather(*(ask(repeat) for repeat in range(cell.repeats)))
+
+
+async def _judged(
+    cell: Cell, sample: Sample, reference: Reference, attempt: Attempt, repeat: int, sandbox: Executor | None
+) -> Attempt:
+    """The attempt with what every judge of the task says of it."""
+    bench = Bench(
+        task=cell.name,
+        sample=sample,
+        reference=reference,
+        attempt=attempt,
+        repeat=repeat,
+        parser=cell.task.parser,
+        sandbox=sandbox,
+    )
+    found = await asyncio.gather(*(judge.verdicts(bench) for judge in cell.task.judges))
+    return replace(attempt, verdicts=tuple(verdict for verdicts in found for verdict in verdicts))

@@ -7,7 +7,7 @@ from typing import Any
 
 from evalharness.records.encode import attempts_of, reference_of, sample_line
 from evalharness.scoring.apply import Scored, cut_in_thought, flags
-from evalharness.scoring.reducers import enough, reduce
+from evalharness.scoring.reducers import reduce_each
 from evalharness.tasks.task import Task
 from evalharness.types import Attempt, Reference, Sample
 
@@ -38,8 +38,9 @@ def scored_line(
         reference=reference,
         attempts=attempts,
         scoreds=scoreds,
-        reduced=reduce(task.definition.reducer, answered) if enough(task.definition.reducer, len(answered)) else {},
+        reduced=reduce_each(task.reducers, answered),
         flags=raised,
+        explained=[metric.name for metric in task.metrics if metric.explains],
     )
 
 

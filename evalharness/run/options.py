@@ -79,6 +79,14 @@ class RunOptions(Options):
     """Copies of the model, where the executor has several: one for each GPU, or core, unless told otherwise."""
     ray_address: str | None = None
     """The cluster's, as ray.init takes it."""
+    sandbox: str = "auto"
+    """Isolation of executed programs: auto (the best that works here), or a level by name (docs/code.md)."""
+    allow_unsafe_execution: bool = False
+    """Let programs run without isolation where no level of it works."""
+    sandbox_python: Path | None = None
+    """The interpreter of executed programs, in place of the one that runs this."""
+    sandbox_image: str | None = None
+    """The image, for the level container."""
     max_errors: float = Field(default=0.05, ge=0, le=1)
     """Share of samples that may fail before the run does."""
     data_dir: Path | None = None

@@ -154,10 +154,11 @@ NOT_DECISIVE = ("threads", "file")
 """Details of a model that do not decide a score: how many threads compute, and what its file is called."""
 
 
-def settings_of(cell: Cell, model: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(cell: Cell, model: Mapping[str, Any], sandbox: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What decides a run's result, as plain JSON: two runs with equal settings are the same run.
 
-    Where the files lie and how the output is shown do not count.
+    Where the files lie and how the output is shown do not count, nor does how executed programs are isolated; the
+    Python that executes them does.
     """
     options, definition = cell.options, cell.task.definition
     details = {key: value for key, value in model["details"].items() if key not in NOT_DECISIVE}
@@ -168,4 +169,5 @@ def settings_of(cell: Cell, model: Mapping[str, Any]) -> dict[str, Any]:
         "seed": options.seed,
         "repeats": definition.repeats,
         "changes": merged(options.set, {}),
+        **({"sandbox": {"python": sandbox["python"]}} if sandbox else {}),
     }

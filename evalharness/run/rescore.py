@@ -52,11 +52,12 @@ def rescore(
         trust_code: run their components.py; that the run did is not enough.
 
     Raises:
-        UsageError: the task is no longer there, or `output` exists.
+        UsageError: the task is no longer there, `output` exists, or the task is judged in another way today.
         DataError: the journal is damaged.
     """
     record = run.record
     task = _task_today(run, include, trust_code)
+    _judged_alike(run, task)
     target = Run(output or run.path.with_name(f"{run.path.name}-rescored"))
     if target.path.exists():
         raise UsageError(f"{target.path} exists already; name another folder with --output.")
@@ -102,6 +103,19 @@ def rescore(
     )
     target.write(results)
     return Rescored(target, results, before, tuple(changes))
+
+
+def _judged_alike(run: Run, task: Task) -> None:
+    """Refuse verdicts of programs, or of judges, that would be others today: nothing is judged again here."""
+    if not task.judges:
+        return
+    today = task.definition.model_dump(mode="json", exclude_defaults=True, include={"judging", "answer"})
+    for section in ("answer", "judging"):
+        if today.get(section) != run.record.definition.get(section):
+            raise UsageError(
+                f"{run.path}: the section '{section}' of {task.name} has changed, and the recorded verdicts are of the "
+                f"old one; have the same texts judged again with --task {task.name} --model replay:{run.path}."
+            )
 
 
 def _worth(line: Mapping[str, Any]) -> str:

@@ -26,7 +26,9 @@ from evalharness.run.models import load_backend
 from evalharness.run.options import RunOptions
 from evalharness.run.plan import Cell, plan, settings_of
 from evalharness.run.progress import Progress, Silent, showing
+from evalharness.run.sandboxes import pool_for
 from evalharness.run.summary import of_cell
+from evalharness.sandbox.pool import Pool
 from evalharness.tasks.task import Task
 from evalharness.types import Backend
 
@@ -70,24 +72,35 @@ def run(
     cells = plan(options, tasks)
     specs = [] if backends else options.model
     done: list[Run] = []
-    for model in [Model(backend, backend.info.name) for backend in backends] or specs:
-        if isinstance(model, str):
-            with closing(load_backend(model, options)) as backend:
-                done += _cells(cells, Model(backend, model), progress or Silent(), report, many=len(specs) > 1)
-        else:
-            done += _cells(cells, model, progress or Silent(), report, many=len(backends) > 1)
+    with pool_for(cells) as sandbox:
+        for model in [Model(backend, backend.info.name) for backend in backends] or specs:
+            if isinstance(model, str):
+                with closing(load_backend(model, options)) as backend:
+                    loaded = Model(backend, model)
+                    done += _cells(cells, loaded, sandbox, progress or Silent(), report, many=len(specs) > 1)
+            else:
+                done += _cells(cells, model, sandbox, progress or Silent(), report, many=len(backends) > 1)
     return done
 
 
-def _cells(cells: Sequence[Cell], model: Model, progress: Progress, report: Report | None, *, many: bool) -> list[Run]:
+def _cells(
+    cells: Sequence[Cell],
+    model: Model,
+    sandbox: Pool | None,
+    progress: Progress,
+    report: Report | None,
+    *,
+    many: bool,
+) -> list[Run]:
     # Every cell is checked against the model before the first one runs.
     for cell in cells:
         fits(cell, model.backend)
     progress.plan(len(cells))
     done = []
     for cell in cells:
-        run = _open(cell, model, several=many or len(cells) > 1)
-        results = _run_cell(cell, model, run, progress)
+        own = sandbox if cell.task.executes else None
+        run = _open(cell, model, own, several=many or len(cells) > 1)
+        results = _run_cell(cell, model, own, run, progress)
         if report:
             report(run, results)
         done.append(run)
@@ -97,7 +110,7 @@ def _cells(cells: Sequence[Cell], model: Model, progress: Progress, report: Repo
 # --------------------------------------------------------------------------- one cell
 
 
-def _run_cell(cell: Cell, model: Model, run: Run, progress: Progress) -> ResultsRecord:
+def _run_cell(cell: Cell, model: Model, sandbox: Pool | None, run: Run, progress: Progress) -> ResultsRecord:
     with Journal(run.journal) as journal:
         finished = {sample for sample, failed in journal.done.items() if not failed}
         waiting = [sample for sample in cell.samples if sample.id not in finished]
@@ -106,7 +119,7 @@ def _run_cell(cell: Cell, model: Model, run: Run, progress: Progress) -> Results
         usage = Usage()
         for told in (engine_report, spent):
             told(model.backend)  # what was counted before belongs to another cell
-        run.write(run.record.model_copy(update={"state": "running"}))
+        run.write(run.record.model_copy(update={"state": "running", "sandbox": _facts(sandbox)}))
 
         def close(state: State) -> ResultsRecord:
             seconds = before + time.perf_counter() - began
@@ -124,7 +137,7 @@ def _run_cell(cell: Cell, model: Model, run: Run, progress: Progress) -> Results
                 if waiting:
                     warm(model.backend)
                     began = time.perf_counter()
-                    asyncio.run(execute(cell, model.backend, waiting, sink, usage))
+                    asyncio.run(execute(cell, model.backend, waiting, sink, usage, sandbox))
         except (KeyboardInterrupt, asyncio.CancelledError):
             close("interrupted")
             raise InterruptedRun(_interrupted(cell, run)) from None
@@ -201,13 +214,13 @@ def _interrupted(cell: Cell, run: Run) -> str:
 # --------------------------------------------------------------------------- folders
 
 
-def _open(cell: Cell, model: Model, *, several: bool) -> Run:
+def _open(cell: Cell, model: Model, sandbox: Pool | None, *, several: bool) -> Run:
     """The folder of a new run, or of an unfinished one with the same settings.
 
     Raises:
         UsageError: --output names a run of other settings, or a folder of something else.
     """
-    record = _record(cell, model)
+    record = _record(cell, model, sandbox)
     suffix = f"{_slug(cell.name)}-{_slug(model.backend.info.name)}-{record.hashes['settings'][:8]}"
     chosen = cell.options.output
     if chosen is not None:
@@ -258,7 +271,7 @@ def _new(path: Path) -> Path:
     return candidate
 
 
-def _record(cell: Cell, model: Model) -> RunRecord:
+def _record(cell: Cell, model: Model, sandbox: Pool | None) -> RunRecord:
     info, tokenizer = model.backend.info, model.backend.tokenizer
     facts = {
         **asdict(info),
@@ -267,7 +280,8 @@ def _record(cell: Cell, model: Model) -> RunRecord:
         "details": dict(info.details),
         "tokenizer": tokenizer.fingerprint if tokenizer else None,
     }
-    settings = without_secrets(settings_of(cell, facts))
+    executed_in = _facts(sandbox)
+    settings = without_secrets(settings_of(cell, facts, executed_in))
     return RunRecord(
         id="",
         state="running",
@@ -287,7 +301,12 @@ def _record(cell: Cell, model: Model) -> RunRecord:
         of=cell.of,
         data=[asdict(source) for source in cell.sources],
         environment=environment(),
+        sandbox=executed_in,
     )
+
+
+def _facts(sandbox: Pool | None) -> dict[str, Any] | None:
+    return None if sandbox is None else sandbox.sandbox.facts()
 
 
 def _slug(text: str) -> str:

@@ -34,7 +34,7 @@ class _Column:
             self.clusters,
             aggregate=metric.aggregate,
             higher_is_better=metric.higher_is_better,
-        ).model_copy(update={"repeats": repeats_record(self.repeats)})
+        ).model_copy(update={"repeats": repeats_record(self.repeats) if metric.reducer in (None, "mean") else None})
 
 
 _Table = dict[str, _Column]
@@ -53,6 +53,7 @@ def summarise(
 ) -> ResultsRecord:
     """Scores with intervals, whole and by subset and group, and what stands beside them."""
     counts: Counter[str] = Counter()
+    verdicts: dict[str, Counter[str]] = defaultdict(Counter)
     whole: _Table = defaultdict(_Column)
     subsets: dict[str, _Table] = defaultdict(lambda: defaultdict(_Column))
     groups: dict[str, _Table] = defaultdict(lambda: defaultdict(_Column))
@@ -60,6 +61,9 @@ def summarise(
     for line in lines:
         samples += 1
         counts.update(line["flags"])
+        for repeat in line["repeats"]:
+            for verdict in repeat.get("verdicts", ()):
+                verdicts[verdict["judge"]][verdict["label"]] += 1
         tables = [whole]
         if (subset := line.get("subset")) is not None:
             tables += [subsets[subset], groups[task.group_of(subset)]]
@@ -82,6 +86,7 @@ def summarise(
         samples=samples,
         of=of,
         counts={flag: counts[flag] for flag in FLAGS},
+        verdicts={judge: dict(labels.most_common()) for judge, labels in sorted(verdicts.items())},
         usage=dict(usage),
         seconds=round(seconds, 3),
         note=f"{cell_name}: {DEMO_NOTE}" if demo else None,

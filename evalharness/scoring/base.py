@@ -11,7 +11,7 @@ from evalharness.errors import DataError
 from evalharness.options import Options
 from evalharness.types import Attempt, Parsed, Reference, Score
 
-Needs = Literal["answer", "choices", "continuation", "document"]
+Needs = Literal["answer", "choices", "continuation", "document", "verdict"]
 Aggregate = Literal["mean", "geometric_mean"]
 
 
@@ -21,10 +21,13 @@ class Metric(Options):
     version: ClassVar[int] = 1
     """Raised with every change of a score; part of the protocol's hash."""
     needs: ClassVar[Needs]
-    """What is scored: a parsed answer, or the log-likelihoods of choices, of a continuation, of a document."""
+    """What is scored: a parsed answer, what a judge said, or the log-likelihoods of choices, of a continuation, of a
+    document."""
     higher_is_better: ClassVar[bool] = True
     aggregate: ClassVar[Aggregate] = "mean"
     """How the samples' values become one; both are weighted by the scores' weights."""
+    explains: ClassVar[bool] = False
+    """Whether the journal keeps its explanations: where they say more than answer, target and verdicts do."""
 
     metric: str
     """Registered name."""
@@ -32,6 +35,8 @@ class Metric(Options):
     """Name to show; the metric's own by default."""
     answer: dict[str, Any] | str | None = None
     """A parser of its own in place of the task's."""
+    reducer: str | None = None
+    """How repeats become this metric's one score, in place of the task's reducer: pass@10, say."""
 
     @property
     def name(self) -> str:

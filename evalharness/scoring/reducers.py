@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from evalharness.errors import UsageError, nearest
 from evalharness.scoring.apply import Scored
@@ -38,8 +38,23 @@ def enough(name: str, answered: int) -> bool:
     return answered >= (int(at_k[2]) if at_k else 1)
 
 
-def reduce(name: str, scoreds: Sequence[Scored]) -> dict[str, Score]:
-    """One score a metric from the n repeats of a sample.
+def reduce_each(reducers: Mapping[str, str], scoreds: Sequence[Scored]) -> dict[str, Score]:
+    """One score a metric from the answered repeats of a sample, each metric by the rule that `reducers` names for it.
+
+    A metric whose rule draws more repeats than were answered is left out.
+
+    Raises:
+        UsageError: as `reduce`.
+    """
+    reduced: dict[str, Score] = {}
+    for name in dict.fromkeys(reducers.values()):
+        if enough(name, len(scoreds)):
+            reduced |= reduce(name, scoreds, [label for label, own in reducers.items() if own == name])
+    return {label: reduced[label] for label in reducers if label in reduced}
+
+
+def reduce(name: str, scoreds: Sequence[Scored], labels: Collection[str] | None = None) -> dict[str, Score]:
+    """One score a metric (or for each of these `labels`) from the n repeats of a sample.
 
     ``mean``: the mean value. ``majority``: the score of the answer that most repeats gave (of tied answers
     the one given first; repeats without an answer have no vote). ``pass@k``: the chance that at least one
@@ -54,10 +69,12 @@ def reduce(name: str, scoreds: Sequence[Scored]) -> dict[str, Score]:
     if not scoreds:
         raise UsageError("there are no repeats to reduce.")
     check_reducer(name, len(scoreds))
+    labels = scoreds[0].scores if labels is None else labels
     if name == "majority":
-        return dict(_majority(scoreds).scores)
+        winner = _majority(scoreds)
+        return {label: winner.scores[label] for label in labels}
     rule = _mean if name == "mean" else _chance_at_k(name)
-    return {label: rule(label, [scored.scores[label] for scored in scoreds]) for label in scoreds[0].scores}
+    return {label: rule(label, [scored.scores[label] for scored in scoreds]) for label in labels}
 
 
 def _majority(scoreds: Sequence[Scored]) -> Scored:

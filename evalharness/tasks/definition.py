@@ -72,8 +72,12 @@ class TaskDefinition(Options):
     decode: DecodeOptions = DecodeOptions()
     answer: dict[str, Any] | None = None
     """The parser that reads the answer, by name, with its options: {parser: number}; the whole text unless given."""
+    judging: tuple[str | dict[str, Any], ...] = ()
+    """Judges of what the model wrote, by name with their options: {judge: execution, tests: ..., calls: ...}. Metrics
+    such as passes read their verdicts."""
     metrics: tuple[str | dict[str, Any], ...] = Field(min_length=1)
-    """Names, or mappings {metric: name, label: ..., answer: {...}, options}. The first is the headline."""
+    """Names, or mappings {metric: name, label: ..., answer: {...}, reducer: ..., options}. The first one is the
+    headline."""
     repeats: int = Field(default=1, ge=1)
     """How often each sample is elicited."""
     reducer: str = "mean"

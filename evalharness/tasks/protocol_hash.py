@@ -2,8 +2,9 @@
 
 The hash covers everything that decides what a model is asked and how its answer is judged, and nothing
 else: the messages of three written documents with written demonstrations, shots, demonstration policy,
-split rule, plain or chat, decoding, method, repeats, and parsers and metrics by name, options and declared
-version. Paths, prose in the definition and the data themselves stay out.
+split rule, plain or chat, decoding, method, repeats, and parsers, metrics and judges by name, options and
+declared version; what a judge is given is rendered for the three documents. Paths, prose in the definition
+and the data themselves stay out.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from evalharness.hashing import canonical_json, sha256_text
+from evalharness.judging.base import Judge
+from evalharness.prompting.functions import openai_tool
 from evalharness.prompting.prompter import Prompter
 from evalharness.tasks.definition import FORMS
 from evalharness.tasks.task import Task
@@ -54,6 +57,7 @@ def protocol_facts(task: Task, *, chat: bool, system_prompt: str | None) -> dict
         else definition.model_dump(
             mode="json", include={"prompt", *FORMS}, exclude={"choices": {"count"}}, exclude_none=True
         ),
+        **({"judging": [_judge(judge, rendered=bool(samples)) for judge in task.judges]} if task.judges else {}),
         **({"descriptions": definition.prompt.descriptions} if definition.prompt.descriptions else {}),
         "shots": demonstrations.shots,
         "policy": [demonstrations.policy, demonstrations.extra_draw] if demonstrations.shots else None,
@@ -89,10 +93,25 @@ def _document(task: Task, prompter: Prompter, samples: Sequence[Sample], number:
     if renderer.choices_in_question:
         facts["other_questions"] = others_asked
         facts["continuation"] = prompter.delimited(renderer.after_choice(sample))
+    if task.definition.prompt.tools:
+        facts["tools"] = [openai_tool(tool) for tool in renderer.tools(sample)]
     if task.definition.document:
         facts["document"] = renderer.document(sample)
+    if task.judges:
+        facts["judging"] = [judge.shown(sample, task.right_answer(reference)) for judge in task.judges]
     return facts
 
 
+_LATER = ("reducer", "tolerance")
+"""Options of metrics that came later than the first hashes: they count where they are set."""
+
+
 def _component(component: Any) -> list[Any]:
-    return [type(component).__name__, component.version, component.model_dump(mode="json")]
+    unset = {name for name in _LATER if getattr(component, name, "") is None}
+    return [type(component).__name__, component.version, component.model_dump(mode="json", exclude=unset)]
+
+
+def _judge(judge: Judge, *, rendered: bool) -> list[Any]:
+    """A judge by name, version and options, without the templates where the documents show what they render."""
+    options = judge.model_dump(mode="json", exclude=set(judge.templated) if rendered else None)
+    return [type(judge).__name__, judge.version, options]

@@ -1,4 +1,4 @@
-"""The JSON schema of task files: what pydantic knows, and every parser, metric and method by name with its options."""
+"""The JSON schema of task files: what pydantic knows, and every parser, metric and judge by name with its options."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ def task_schema() -> dict[str, Any]:
     definitions, properties = schema["$defs"], schema["properties"]
     parsers = _components("parser", definitions)
     metrics = _components("metric", definitions)
+    judges = _components("judge", definitions)
     properties["answer"]["anyOf"] = [*parsers, {"type": "null"}]
     properties["metrics"]["items"] = {"anyOf": [{"enum": registry.names("metric")}, *metrics]}
+    properties["judging"]["items"] = {"anyOf": [{"enum": registry.names("judge")}, *judges]}
     definitions["ElicitationOptions"]["properties"]["method"]["enum"] = registry.names("method")
     return schema
 

@@ -62,6 +62,7 @@ def shown(
         "continuations": continuations,
         "gold": _gold(reference, task),
         "target": reference.target,
+        "judging": [{"judge": judge.judge, **judge.shown(rows, task.right_answer(reference))} for judge in task.judges],
         "baselines": _baselines(task),
     }
 

@@ -12,14 +12,16 @@ from evalharness import registry
 from evalharness.answers.base import Parser, build_parser
 from evalharness.elicitation.base import Method
 from evalharness.errors import DataError, UsageError, nearest
+from evalharness.judging.base import Judge, build_judges
 from evalharness.options import Options, parse_options
 from evalharness.prompting.prompter import Renderer
+from evalharness.prompting.templates import Expression, Template
 from evalharness.scoring.apply import Scorer
 from evalharness.scoring.base import Metric, build_metrics
 from evalharness.scoring.reducers import check_reducer
 from evalharness.tasks.definition import SuiteDefinition, TaskDefinition
 from evalharness.tasks.files import find, merged, read_yaml
-from evalharness.types import Sampling
+from evalharness.types import Reference, Sampling
 
 DEFAULT = "default"
 
@@ -61,6 +63,15 @@ class Task:
         return build_metrics(self.definition.metrics, f"{self.path}: metrics")
 
     @cached_property
+    def judges(self) -> tuple[Judge, ...]:
+        return build_judges(self.definition.judging, f"{self.path}: judging")
+
+    @cached_property
+    def reducers(self) -> dict[str, str]:
+        """By metric, how repeats become its one score."""
+        return {metric.name: metric.reducer or self.definition.reducer for metric in self.metrics}
+
+    @cached_property
     def scorer(self) -> Scorer:
         return Scorer(self.parser, self.metrics)
 
@@ -79,14 +90,33 @@ class Task:
         return self.definition.decode.sampling
 
     @property
+    def executes(self) -> bool:
+        """Whether a run executes programs, for a method or a judge, and so needs a sandbox."""
+        return self.method.executes or any(judge.executes for judge in self.judges)
+
+    @property
+    def templates(self) -> list[Template | Expression]:
+        """Every template of the definition; each knows its field."""
+        return [*self.renderer.templates, *(template for judge in self.judges for template in judge.templates)]
+
+    @property
     def columns(self) -> frozenset[str]:
         """Columns of a row that decide what is asked and what is right: a sample's content hash covers them."""
-        return self.renderer.columns
+        return self.renderer.columns.union(*(judge.columns for judge in self.judges))
 
     @property
     def demonstration_columns(self) -> frozenset[str]:
         """Columns of a row that is shown as a demonstration, with its answer."""
         return self.renderer.demonstration_columns(reasoned=self.method.reasoned)
+
+    def right_answer(self, reference: Reference) -> str:
+        """The right answer as the parser would give it; the first where any of several is right."""
+        target = reference.target[0] if isinstance(reference.target, tuple) else reference.target
+        if self.parser is None:
+            return str(target)
+        if isinstance(target, int) and reference.choices:
+            return self.parser.canonical_choice(target, reference.choices)
+        return self.parser.canonical(str(target))
 
     def subsets(self) -> list[str | None]:
         """The data's subsets that this task takes, in the file's order; [None] for data without any.
@@ -121,9 +151,10 @@ class Task:
             DataError: a section is faulty.
         """
         d, method = self.definition, self.method
-        _ = self.renderer, self.scorer, self.method_options
+        _ = self.renderer, self.scorer, self.method_options, self.judges
         self.subsets()
-        check_reducer(d.reducer, d.repeats)
+        for reducer in (d.reducer, *self.reducers.values()):
+            check_reducer(reducer, d.repeats)
         if getattr(d, method.needs) is None:
             raise UsageError(
                 f"{self.name}: the method {method.name} needs the section '{method.needs}', which this task "
@@ -144,11 +175,30 @@ class Task:
                 "thought; use --shots 0 or --method direct."
             )
         for needs, metric in {(metric.needs, metric.metric) for metric in self.metrics}:
-            if (needs == "answer") == method.scores:
+            if (needs in ("answer", "verdict")) == method.scores:
                 raise UsageError(
                     f"{self.name}: the metric {metric} reads {needs}, which the method {method.name} does "
                     "not bring; choose another with --method or --set metrics=[...]."
                 )
+        self._check_judging()
+
+    def _check_judging(self) -> None:
+        judges = [judge.judge for judge in self.judges]
+        for number, metric in enumerate(self.metrics):
+            if metric.needs == "verdict" and (judge := getattr(metric, "judge", None)) not in judges:
+                raise DataError(
+                    f"{self.path}: metrics[{number}]: {metric.name} reads what the judge '{judge}' says, "
+                    "but the section judging does not list it."
+                )
+        if judges and self.method.scores:
+            raise UsageError(
+                f"{self.name}: the judge {judges[0]} judges what a model writes, and the method {self.method.name} "
+                "lets it write nothing; choose another with --method."
+            )
+        if judges and self.parser is None:
+            raise DataError(
+                f"{self.path}: judging: judges read an answer, but nothing says how; add answer: {{parser: code}}, say."
+            )
 
 
 def _fitting(definition: TaskDefinition) -> str:

@@ -15,6 +15,8 @@ _PLACE = re.compile(
 _CHECKS = (
     ("unknown metric", "unknown_metric", "metrics"),
     ("unknown parser", "unknown_parser", "answer"),
+    ("unknown judge", "unknown_judge", "judging"),
+    ("but the section judging does not list it", "unlisted_judge", "metrics"),
     ("unknown method", "unknown_method", "elicitation.method"),
     ("unknown reducer", "unknown_reducer", "reducer"),
     ("unknown prompt template", "unknown_template", "prompt.template"),

@@ -64,7 +64,7 @@ def rows_of(task: Task, settings: SourceSettings) -> tuple[Rows, list[Fault]]:
 def _present(task: Task, split: Split, faults: list[Fault]) -> frozenset[str]:
     """The task's columns that the rows have; the others are faults of the templates that name them."""
     columns = frozenset(split.rows[0])
-    for template in task.renderer.templates:
+    for template in task.templates:
         for column in sorted((template.columns & task.columns) - columns):
             field = template.where.partition(": ")[2]
             fault = Fault("unknown_column", field, f"the rows have no column '{column}'; {nearest(column, columns)}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
+from evalharness.scoring.apply import Scorer
+from evalharness.scoring.base import Metric
 from evalharness.tasks.task import Task
 from evalharness.tasks.validate.findings import Fault
 from evalharness.types import Attempt, Likelihood, Reference, Sample
@@ -18,11 +20,13 @@ References = Sequence[tuple[Sample, Reference]]
 
 def check_scores(task: Task, references: References) -> Iterator[Fault]:
     """Score the right answer of every row, and the right answer of the next row in its place."""
-    if not references or task.definition.document is not None:
+    metrics = [metric for metric in task.metrics if metric.needs != "verdict"]  # nothing is judged here
+    if not references or not metrics or task.definition.document is not None:
         return
-    right = [_values(task, _right(task, sample, reference), reference) for sample, reference in references]
-    wrong = [_values(task, attempts, reference) for attempts, reference in _wrong(task, references)]
-    for metric in task.metrics:
+    scorer = Scorer(task.parser, metrics)
+    right = [_values(scorer, metrics, _right(task, *each), each[1]) for each in references]
+    wrong = [_values(scorer, metrics, attempts, reference) for attempts, reference in _wrong(task, references)]
+    for metric in metrics:
         best, other = ([each[metric.name] for each in scores] for scores in (right, wrong))
         sign = 1 if metric.higher_is_better else -1
         if metric.higher_is_better and fmean(best) < task.definition.ceiling - MARGIN:
@@ -44,12 +48,14 @@ def check_scores(task: Task, references: References) -> Iterator[Fault]:
             )
 
 
-def _values(task: Task, attempts: Sequence[Attempt], reference: Reference) -> dict[str, float]:
+def _values(
+    scorer: Scorer, metrics: Sequence[Metric], attempts: Sequence[Attempt], reference: Reference
+) -> dict[str, float]:
     """The best value that any of the attempts reaches, by metric."""
-    scored = [task.scorer.score(attempt, reference).scores for attempt in attempts]
+    scored = [scorer.score(attempt, reference).scores for attempt in attempts]
     return {
         metric.name: (max if metric.higher_is_better else min)(scores[metric.name].value for scores in scored)
-        for metric in task.metrics
+        for metric in metrics
     }
 
 
@@ -64,7 +70,8 @@ def _right(task: Task, sample: Sample, reference: Reference) -> list[Attempt]:
 
 def _texts(task: Task, sample: Sample, reference: Reference) -> list[str]:
     template = task.definition.prompt.reasoned_answer if task.method.reasoned else task.definition.prompt.answer
-    if template is not None and task.demonstration_columns <= sample.row.keys():
+    shown = template is not None and not task.method.executes  # what is shown is then the program, not its result
+    if shown and task.demonstration_columns <= sample.row.keys():
         return [str(task.renderer.demonstration(sample, reasoned=task.method.reasoned).answer)]
     target = reference.target[0] if isinstance(reference.target, tuple) else reference.target
     text = reference.choices[target] if isinstance(target, int) and reference.choices else str(target)

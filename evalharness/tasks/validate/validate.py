@@ -15,6 +15,7 @@ from evalharness.tasks.task import Task, expand, load_task, protocol_names
 from evalharness.tasks.validate.data_checks import check_choices
 from evalharness.tasks.validate.definition_checks import check_definition
 from evalharness.tasks.validate.findings import Fault, Finding
+from evalharness.tasks.validate.judging_checks import check_judging
 from evalharness.tasks.validate.loading import fault_of
 from evalharness.tasks.validate.places import Places
 from evalharness.tasks.validate.prompt_checks import check_prompts
@@ -127,6 +128,7 @@ def _check_rows(task: Task, rows: Rows, tokenizer: Tokenizer | None) -> list[Fau
     return [
         *check_choices(task, rows, of_every if needs_all else ()),
         *check_prompts(task, rows, of_spread, tokenizer),
+        *check_judging(task, of_spread),
         *check_scores(task, of_spread),
     ]
 

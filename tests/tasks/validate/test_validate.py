@@ -38,6 +38,10 @@ PLANTED = {
     "too_few_tokens": ("too_few_tokens", 7, "decode.max_tokens"),
     "no_reasoned_answer": ("no_reasoned_answer", 5, "prompt.reasoned_answer"),
     "malformed": ("yaml", 3, ""),
+    "unfit_for_judging": ("unfit_for_judging", 9, "judging[0].tests"),
+    "indentation_taken": ("unfit_for_judging", 9, "judging[0].program"),
+    "unlisted_judge": ("unlisted_judge", 7, "metrics[0]"),
+    "unknown_judge": ("unknown_judge", 8, "judging[0]"),
     "misspelled_key": ("unknown_key", 4, "prompt.templte"),
 }
 """File to the check that finds its fault, the line and the field."""
