@@ -5,15 +5,16 @@ from __future__ import annotations
 import marshal
 import os
 import selectors
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal
 
 from evalharness.sandbox.inside.confine import READY
 from evalharness.sandbox.levels import Launch, inside
-from evalharness.sandbox.outcome import Limits
 
 Reason = Literal["done", "timeout", "output_limit", "never ready"]
 """Why `watch` returned: what was waited for is there (or everything has ended), or a limit was reached."""
@@ -27,17 +28,18 @@ _CHUNK = 1 << 16
 class Box:
     """One process, started, with what it prints. A context manager: nothing of it is left afterwards."""
 
-    def __init__(self, launch: Launch, modules: Sequence[str], job: dict[str, Any], limits: Limits) -> None:
+    def __init__(self, launch: Launch, modules: Sequence[str], job: dict[str, Any], longest: int) -> None:
         """
         Args:
             modules: of `inside/`, in the order in which they import each other; the last one is the main one.
             job: what the main module is told, beside what the launch says.
+            longest: bytes that it may print, on standard output and standard error each, or in a line of messages.
 
         Raises:
             OSError: the process cannot be started.
         """
         self._launch = launch
-        self._longest = limits.output
+        self._longest = longest
         self.stdout = bytearray()
         self.stderr = bytearray()
         self.on_line: Callable[[bytes], None] | None = None
@@ -113,10 +115,24 @@ class Box:
             self.process.wait(max(seconds, 0.0))
         return self.process.poll() is not None
 
+    def signal(self, number: int) -> None:
+        """Signal the processes of the box, not what stands before them."""
+        for pid in _descendants(self.process.pid) or [self.process.pid]:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+
     def kill(self) -> None:
-        """End it, whatever it does, and wait until nothing holds its pipes."""
+        """End it, whatever it does, and wait until nothing holds its pipes.
+
+        Bubblewrap's child dies with it only once it has asked for that, so it is held while its children are ended.
+        """
+        if self.process.poll() is None and _stopped(self.process.pid):
+            self.signal(signal.SIGKILL)
         with suppress(ProcessLookupError):
             self.process.kill()
+        if self.process.stdin is not None:
+            with suppress(OSError):
+                self.process.stdin.close()
         if self._launch.ending:
             with suppress(OSError, subprocess.SubprocessError):
                 subprocess.run(self._launch.ending, capture_output=True, timeout=DYING, check=False)
@@ -192,6 +208,26 @@ class Box:
             self.ready = True
             del self.stderr[: self.stderr.index(READY) + len(READY)]
         self.too_long |= len(self.stderr) > self._longest
+
+
+def _descendants(pid: int) -> list[int]:
+    """A process's children, and theirs: of bubblewrap its second process, whose end ends the box, and the program."""
+    children: list[int] = []
+    with suppress(OSError, ValueError):
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children + [below for child in children for below in _descendants(child)]
+
+
+def _stopped(pid: int) -> bool:
+    """Whether a process stands still: from then on it starts nothing."""
+    with suppress(OSError):
+        os.kill(pid, signal.SIGSTOP)
+        for _ in range(200):
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state in "TtZX":
+                return True
+            time.sleep(0.001)
+    return False
 
 
 def watch(boxes: Sequence[Box], seconds: float, done: Callable[[], bool]) -> tuple[Reason, float]:

@@ -17,16 +17,25 @@ NOBODY = 65534
 """User and group that a box belongs to where the harness runs as root."""
 
 _ASK = """
-import json, os, sys, sysconfig
+import importlib, json, os, sys, sysconfig
+for name in ("ctypes", "ssl", "sqlite3", "lzma", "bz2", "zlib", "decimal", "readline", "curses", "uuid", "hashlib"):
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        pass
 paths = sysconfig.get_paths()
 real = lambda path: os.path.realpath(path)
+with open("/proc/self/maps") as maps:
+    mapped = {line.split(None, 5)[5].strip() for line in maps if ".so" in line}
 print(json.dumps({
     "version": ".".join(map(str, sys.version_info[:3])), "executable": real(sys.executable),
     "prefixes": sorted({real(sys.base_prefix), real(sys.prefix), real(sys.base_exec_prefix)}),
     "library": [real(paths["stdlib"]), real(paths["platstdlib"])],
+    "shared": sorted({os.path.dirname(real(path)) for path in mapped}),
     "packages": [real(path) for path in sys.path if path.endswith(("site-packages", "dist-packages"))],
 }))
 """
+"""What an interpreter is asked about itself: also the folders of the shared libraries that its modules need."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +45,14 @@ class Interpreter:
     executable: str
     version: str
     readable: tuple[str, ...]
-    """Files and folders that it needs, beside the system's libraries."""
+    """Files and folders that it needs: its own, its shared libraries, the loader, time zones."""
     hidden: tuple[str, ...]
     """Folders of installed packages in them: a data set that lies there is none of the program's business."""
     options: tuple[str, ...]
 
 
-SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo")
-"""What any program needs to start: libraries, the loader's cache, time zones."""
+LOADER = ("/lib", "/lib64", "/usr/lib64", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo")
+"""What any program needs to start. /lib and /lib64 are links on most machines, to folders that are not given whole."""
 
 
 def find_interpreter(chosen: str | None = None) -> Interpreter:
@@ -87,29 +96,30 @@ def _interpreter(path: str, *, with_packages: bool) -> Interpreter | None:
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
     executable = path if with_packages else told["executable"]
-    own = [executable, *told["prefixes"]] if with_packages else [executable, *_needed(told)]
+    own = [executable, *(told["prefixes"] if with_packages else told["library"])]
     if tuple(map(int, told["version"].split("."))) < (3, 8) or not all(_readable(Path(place)) for place in own):
         return None
-    readable = [place for place in dict.fromkeys(own) if not any(_inside(place, root) for root in SYSTEM)]
-    hidden = [f"{folder}/{name}" for folder in told["library"] for name in ("site-packages", "dist-packages")]
-    hidden += ["/usr/lib/python3/dist-packages", *told["packages"]]
+    needed = dict.fromkeys([*LOADER, *told["shared"], *own])
     return Interpreter(
         executable=executable,
         version=told["version"],
-        readable=tuple(readable),
-        hidden=() if with_packages else tuple(place for place in dict.fromkeys(hidden) if os.path.isdir(place)),
+        readable=tuple(place for place in needed if not any(_inside(place, other) for other in needed)),
+        hidden=() if with_packages else tuple(_packages(told, [*needed])),
         options=("-s",) if with_packages else ("-s", "-S"),
     )
 
 
-def _needed(told: dict[str, list[str]]) -> list[str]:
-    """The standard library, and the folder of a shared libpython."""
-    libraries = [f"{prefix}/lib" for prefix in told["prefixes"] if not prefix.startswith("/usr")]
-    return [*told["library"], *(place for place in libraries if os.path.isdir(place))]
+def _packages(told: dict[str, list[str]], readable: list[str]) -> Iterator[str]:
+    """Folders of installed packages that lie in what is readable."""
+    found = [f"{folder}/{name}" for folder in told["library"] for name in ("site-packages", "dist-packages")]
+    for place in dict.fromkeys([*found, *told["packages"]]):
+        if os.path.isdir(place) and any(_inside(place, folder) for folder in readable):
+            yield place
 
 
-def _inside(place: str, root: str) -> bool:
-    return place == root or place.startswith(f"{root}/")
+def _inside(place: str, other: str) -> bool:
+    """Whether a place is given already with another; one that is a link gives nothing but itself."""
+    return place.startswith(f"{other}/") and not os.path.islink(other)
 
 
 def _readable(path: Path) -> bool:

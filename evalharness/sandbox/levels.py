@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 import shutil
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from evalharness.sandbox.interpreter import NOBODY, SYSTEM, Interpreter
+from evalharness.sandbox.interpreter import NOBODY, Interpreter
 from evalharness.sandbox.outcome import Limits
 from evalharness.sandbox.syscalls import system_call_filter
 
@@ -35,7 +35,13 @@ _PID_IN_BOX = 2
 """Bubblewrap's own first process is 1."""
 
 _THREADS = 128
+_OWN = 3
+"""Processes of a box that are bubblewrap's."""
 _ROOM = 1024
+"""Threads of all boxes together, where they share their user with others."""
+_FIRST_USER, _USERS = 0x70000000, 1 << 24
+"""A box that root makes has a user number that nobody else has: what the kernel counts by user, it counts for this box
+alone, and no other box may signal it."""
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
@@ -98,8 +104,9 @@ class Level(ABC):
             "RLIMIT_CPU": seconds,
             "RLIMIT_FSIZE": limits.disk,
             "RLIMIT_NOFILE": 64,
-            "RLIMIT_CORE": 0,
+            "RLIMIT_CORE": 1,  # none, and no helper that the machine may have for dumps (man 5 core); 0 starts that
             "RLIMIT_MEMLOCK": 0,
+            "RLIMIT_SIGPENDING": 256,
         }
         if (tasks := self.tasks(limits)) is not None:
             kinds["RLIMIT_NPROC"] = tasks
@@ -107,13 +114,15 @@ class Level(ABC):
 
     def tasks(self, limits: Limits) -> int | None:
         """Processes and threads that its user may have: of the box where that has a count of its own (Linux 5.14)."""
-        return limits.processes + _THREADS
+        return limits.processes + _OWN if limits.processes else _THREADS
 
     def environment(self) -> Mapping[str, str]:
         return {**os.environ, **ENVIRONMENT} if "environment" in self.without else ENVIRONMENT
 
     def user(self) -> int | None:
-        return NOBODY if os.geteuid() == 0 and "user" not in self.without else None
+        if os.geteuid() != 0 or "user" in self.without:
+            return None
+        return _FIRST_USER + secrets.randbelow(_USERS)
 
 
 class Bubblewrap(Level):
@@ -154,7 +163,7 @@ class Bubblewrap(Level):
         if "namespaces" in self.without:
             return ["--bind", "/", "/", "--chdir", "/tmp"]
         mounts: list[str] = []
-        for place in (*SYSTEM, *interpreter.readable):
+        for place in interpreter.readable:
             path = Path(place)
             if path.is_symlink():
                 mounts += ["--symlink", os.readlink(place), place]
@@ -177,14 +186,15 @@ class Landlock(Level):
     name = "landlock"
 
     def tasks(self, limits: Limits) -> int | None:
-        """The kernel counts all that belong to the user: those that are there already have room beside the boxes'."""
-        return _tasks_of(NOBODY if self.user() is not None else os.geteuid()) + _ROOM
+        """Where the box has no user of its own, the kernel counts all that belong to the one that there is."""
+        return _THREADS if os.geteuid() == 0 else _tasks_of(os.geteuid()) + _ROOM
 
     def missing(self) -> str | None:
-        return None  # the first box says whether the kernel has it
+        return None if _landlock_version() > 0 else "this kernel has no Landlock (Linux 5.13 and newer, where it is on)"
 
     def launch(self, interpreter: Interpreter, limits: Limits) -> Launch:
         job = self.job(limits)
+        old = _landlock_version() < 3  # it does not see a file that is emptied yet
         if "landlock" not in self.without:
             job["landlock"] = _readable(interpreter)
         if "parent" not in self.without:
@@ -194,7 +204,7 @@ class Landlock(Level):
             job=job,
             environment=self.environment(),
             user=self.user(),
-            filter=None if "filter" in self.without else lambda pid: system_call_filter(pid, read_only=True),
+            filter=None if "filter" in self.without else lambda pid: system_call_filter(pid, read_only=old),
         )
 
 
@@ -227,7 +237,7 @@ class Container(Level):
             command += ["--tmpfs", f"/tmp:rw,size={limits.disk},mode=1777"]
         for name, value in ENVIRONMENT.items():
             command += ["--env", f"{name}={value}"]
-        name = f"evalharness-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        name = f"evalharness-{os.getpid()}-{secrets.token_hex(6)}"
         command += ["--name", name, "--workdir", "/tmp", "--entrypoint", "python3"]
         return Launch(
             command=[*command, self.image, "-s", "-S", "-c", boot_source()],
@@ -273,6 +283,16 @@ def inside(name: str) -> str:
 
 
 @cache
+def _landlock_version() -> int:
+    """Version of the kernel's Landlock; 0 or less where it has none."""
+    import ctypes
+
+    return int(
+        ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(444), None, ctypes.c_size_t(0), ctypes.c_uint(1))
+    )
+
+
+@cache
 def _tasks_of(user: int) -> int:
     """Threads of all processes of a user, when this was first asked."""
     count = 0
@@ -295,8 +315,9 @@ def _held(data: bytes) -> int:
 def _readable(interpreter: Interpreter) -> list[tuple[str, str]]:
     """What Landlock lets a program do where: as bubblewrap shows the files, which is all but the packages."""
     granted = dict.fromkeys(DEVICES, "read") | {"/dev/null": "write"}
-    for place in (*SYSTEM, *interpreter.readable):
-        granted.update(_without_hidden(os.path.realpath(place), interpreter.hidden))
+    for place in interpreter.readable:
+        if not os.path.islink(place):  # what a link leads to is given by its own name, as far as it is given
+            granted.update(_without_hidden(place, interpreter.hidden))
     return list(granted.items())
 
 

@@ -23,7 +23,11 @@ class Limits:
     disk: int = 0
     """Bytes of files in its folder /tmp; 0 leaves nothing writable at all."""
     processes: int = 0
-    """Further processes; threads do not count."""
+    """Where it is not 0, the program may start others, so many at a time, threads included. Each has `memory`."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.seconds < 1e6 and 0 < self.memory < 1 << 50 and min(self.output, self.disk + 1) > 0):
+            raise ValueError(f"these limits bound nothing: {self}")
 
 
 LIMITS = Limits()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, get_args
@@ -171,14 +172,15 @@ class Sandbox:
             return self._early_end(box, "the program ended before its tests did")
         unloadable = last.get("loaded") is False
         status = _status(last.get("status" if unloadable else "verdict"))
-        if status not in ("error", "memory") and (unloadable or last.get("nonce") != nonce or status is None):
+        known = ("error", "memory") if unloadable else ("pass", "fail", "error", "memory")
+        if status is None or status not in known or not (unloadable or last.get("nonce") == nonce):
             return "error", "the program wrote something else where its verdict belongs"
         return status, _text(last.get("why"))
 
     # ----------------------------------------------------------------------- what all of them need
 
-    def _box(self, modules: Sequence[str], job: dict[str, Any], limits: Limits) -> Box:
-        return Box(self._level.launch(self._interpreter, limits), modules, job, limits)
+    def _box(self, modules: Sequence[str], job: dict[str, Any], limits: Limits, longest: int | None = None) -> Box:
+        return Box(self._level.launch(self._interpreter, limits), modules, job, longest or limits.output)
 
     def _refused(self, limits: Limits) -> Outcome | None:
         """What this level could not hold a program to, it does not allow it."""
@@ -284,7 +286,10 @@ class _Talk:
 
 
 class Session:
-    """A Python session in a box. A context manager."""
+    """A Python session in a box. A context manager.
+
+    The kernel ends a box with the thread that made it: use a session from one thread, or from those of a `Pool`.
+    """
 
     def __init__(self, sandbox: Sandbox, limits: Limits) -> None:
         self._sandbox, self._limits = sandbox, limits
@@ -310,6 +315,7 @@ class Session:
             box = self._started()
         except OSError as error:
             return Outcome(status="sandbox_error", explanation=str(error), level=level)
+        box.signal(signal.SIGCONT)
         answers: list[bytes] = []
         box.on_line = answers.append
         self._pieces += 1
@@ -321,6 +327,7 @@ class Session:
         if status is None:
             outcome = self._outcome(_message(answers[0]), seconds)
             if outcome is not None:
+                box.signal(signal.SIGSTOP)  # a thread that it left behind does not compute between the pieces
                 return outcome
             status, why = "error", "the program wrote something else where its answer belongs"
         self._end(f"{status}: {why}")
@@ -333,8 +340,8 @@ class Session:
         return Outcome(
             status=status,
             explanation=_text(told.get("why")),
-            stdout=stdout,
-            value=value if isinstance(value, str) else None,
+            stdout=_compilable(stdout),
+            value=_compilable(value) if isinstance(value, str) else None,
             seconds=seconds,
             level=self._sandbox.level,
         )
@@ -351,9 +358,11 @@ class Session:
     def _started(self) -> Box:
         if self._box is None:
             modules = ("confine", "plain", "channel", "session")
-            job = {"longest": 4 * self._limits.output, "printed": self._limits.output // 4}
+            # A character of what is printed takes six bytes of a message at most, and a value may be as long.
+            longest = 2 * self._limits.output
+            job = {"longest": longest, "printed": self._limits.output // 8}
             limits = replace(self._limits, seconds=self._limits.seconds * _PIECES)
-            self._box = self._sandbox._box(modules, job, limits)
+            self._box = self._sandbox._box(modules, job, limits, longest)
             self._pieces = 0
         return self._box
 

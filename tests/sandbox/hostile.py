@@ -6,6 +6,7 @@ with the protections left out that stand against it, then with all of them.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -13,13 +14,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evalharness.sandbox import levels
-from evalharness.sandbox.interpreter import NOBODY, find_interpreter
+from evalharness.sandbox.box import Box
+from evalharness.sandbox.interpreter import find_interpreter
 from evalharness.sandbox.levels import Bubblewrap, Landlock, Level
 from evalharness.sandbox.outcome import Limits
 from evalharness.sandbox.sandbox import Sandbox
@@ -47,7 +50,8 @@ class Attack:
 
 
 FILES, FILTER, LIMITS = ({"namespaces", "landlock"}, {"filter"}, {"limits"})
-SIGNALS = FILES | FILTER
+OWNER = FILES | FILTER | {"user"}
+"""Against what only the user who owns a file or a process may do to it."""
 
 _CALL = """
 import ctypes
@@ -108,10 +112,8 @@ ATTACKS = (
     attack("delete a file", "import os; os.unlink('@FOLDER@/doomed'); print('SUCCEEDED')", FILES | FILTER),
     attack("make a folder", "import os; os.mkdir('@FOLDER@/made'); print('SUCCEEDED')", FILES | FILTER),
     attack("make a link", "import os; os.symlink('/etc/passwd', '@FOLDER@/link'); print('SUCCEEDED')", FILES | FILTER),
-    attack(
-        "change the mode of a file", "import os; os.chmod('@FOLDER@/own', 0o777); print('SUCCEEDED')", FILES | FILTER
-    ),
-    attack("change the times of a file", "import os; os.utime('@FOLDER@/own'); print('SUCCEEDED')", FILES | FILTER),
+    attack("change the mode of a file", "import os; os.chmod('@FOLDER@/own', 0o777); print('SUCCEEDED')", OWNER),
+    attack("change the times of a file", "import os; os.utime('@FOLDER@/own'); print('SUCCEEDED')", OWNER),
     attack(
         "write into shared memory",
         "open('/dev/shm/@NAME@', 'w').write('x'); print('SUCCEEDED')",
@@ -209,14 +211,14 @@ ATTACKS = (
         LIMITS,
     ),
     # ------------------------------------------------------------- other processes
-    attack("signal its parent", "import os; os.kill(os.getppid(), 0); print('SUCCEEDED')", SIGNALS | {"user"}),
-    attack("signal another process of its user", "import os; os.kill(@VICTIM@, 0); print('SUCCEEDED')", SIGNALS),
-    attack("signal everybody", "import os; os.kill(-1, 0); print('SUCCEEDED')", SIGNALS),
+    attack("signal its parent", "import os; os.kill(os.getppid(), 0); print('SUCCEEDED')", OWNER),
+    attack("signal another process of its user", "import os; os.kill(@VICTIM@, 0); print('SUCCEEDED')", OWNER),
+    attack("signal everybody", "import os; os.kill(-1, 0); print('SUCCEEDED')", OWNER),
     attack(
         "queue a signal for another process",
         _CALL + "r, e = call(129, @VICTIM@, 0, ctypes.create_string_buffer(b'\\0' * 8 + (-2).to_bytes(4, 'little', "
         "signed=True), 128))\nprint('SUCCEEDED' if r == 0 else e)",
-        SIGNALS,
+        OWNER,
         needs="x86_64",
     ),
     attack(
@@ -237,7 +239,7 @@ ATTACKS = (
     attack(
         "see another process's limits",
         "import resource; resource.prlimit(@VICTIM@, resource.RLIMIT_CPU)\nprint('SUCCEEDED')",
-        FILES | FILTER,
+        OWNER,
     ),
     attack(
         "slow its user's other processes", "import os; os.setpriority(os.PRIO_USER, 0, 1); print('SUCCEEDED')", FILTER
@@ -306,7 +308,42 @@ ATTACKS = (
         FILTER,
     ),
     attack("outlive its parent", _CALL + "print('SUCCEEDED' if libc.prctl(1, 0, 0, 0, 0) == 0 else '')", FILTER),
+    attack(
+        "send to a socket in a folder without connecting",
+        "import socket; a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+        "a.sendto(b'x', '@FOLDER@/datagrams'); print('SUCCEEDED')",
+        FILES | FILTER,
+    ),
+    attack(
+        "have threads with files of their own",
+        _CALL + "r, e = call(56, 0x10000, 0, 0, 0, 0); print('SUCCEEDED' if e == 22 else e)",  # EINVAL: it came through
+        FILTER,
+        needs="x86_64",
+    ),
+    attack(
+        "lock a file of the library",
+        "import fcntl, os; fcntl.lockf(open(os.__file__), fcntl.LOCK_SH)\nprint('SUCCEEDED')",
+        FILTER,
+    ),
+    attack("read the machine's programs", "print('SUCCEEDED' if open('/usr/bin/env', 'rb').read(1) else '')", FILES),
     # ------------------------------------------------------------- memory, time, output
+    attack(
+        "keep memory that no limit counts",
+        "import mmap\nkept = []\nfor _ in range(6):\n    m = mmap.mmap(-1, 64 << 20)\n"
+        "    for at in range(0, 64 << 20, 4096): m[at] = 1\n    m.resize(4096); kept.append(m)\nprint('SUCCEEDED')",
+        FILTER,
+        loose=replace(PATIENT, memory=256 << 20),
+    ),
+    attack(
+        "queue signals without end",
+        "import resource as r\nprint('SUCCEEDED' if r.getrlimit(r.RLIMIT_SIGPENDING)[1] > 1000 else '')",
+        LIMITS,
+    ),
+    attack(
+        "start a helper for core dumps",
+        "import resource as r\nprint('SUCCEEDED' if r.getrlimit(r.RLIMIT_CORE)[1] != 1 else '')",
+        LIMITS,
+    ),
     attack("fill the memory", "x = bytearray(1 << 30); print('SUCCEEDED')", LIMITS, contained=frozenset({"memory"})),
     attack(
         "fill the memory bit by bit",
@@ -314,7 +351,7 @@ ATTACKS = (
         LIMITS,
         contained=frozenset({"memory"}),
     ),
-    attack("map memory", "import mmap; m = mmap.mmap(-1, 1 << 30); print('SUCCEEDED')", LIMITS),
+    attack("map memory", "import mmap; m = mmap.mmap(-1, 1 << 30, flags=mmap.MAP_PRIVATE); print('SUCCEEDED')", LIMITS),
     attack(
         "raise its own limits",
         "import resource as r; r.setrlimit(r.RLIMIT_AS, (2 << 30, 2 << 30)); print('SUCCEEDED')",
@@ -374,6 +411,10 @@ ATTACKS = (
 )
 
 
+PACKAGES = ("/usr/lib/python3/dist-packages", "/usr/local/lib")
+"""Where a machine has packages that every user can read."""
+
+
 def level_of(name: str, without: frozenset[str] = frozenset()) -> Level:
     return {"bwrap": Bubblewrap, "landlock": Landlock}[name](without)
 
@@ -386,10 +427,11 @@ def _prepared(stack: ExitStack) -> dict[str, str]:
         path = folder / name
         path.write_text("assert f(1) == 42")
         path.chmod(0o666)
-        if os.geteuid() == 0:
-            os.chown(path, NOBODY, NOBODY)
     name = f"evalharness-{os.getpid()}"
     port = 0
+    datagrams = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    datagrams.bind(str(folder / "datagrams"))
+    (folder / "datagrams").chmod(0o777)
     for family, address in (
         (socket.AF_INET, ("127.0.0.1", 0)),
         (socket.AF_UNIX, str(folder / "socket")),
@@ -401,22 +443,17 @@ def _prepared(stack: ExitStack) -> dict[str, str]:
         port = port or server.getsockname()[1]
         threading.Thread(target=_accept, args=(server,), daemon=True).start()
     (folder / "socket").chmod(0o777)
-    user = {"user": NOBODY, "group": NOBODY, "extra_groups": ()} if os.geteuid() == 0 else {}
-    victim = subprocess.Popen(["sleep", "600"], cwd="/", **user)  # type: ignore[call-overload]
+    victim = subprocess.Popen(["sleep", "600"], cwd="/")
     stack.callback(victim.kill)
     os.environ["SECRET"] = "of the harness"
-    hidden = find_interpreter().hidden
-    files = [
-        str(next(path for path in Path(place).rglob("*") if path.is_file()))
-        for place in hidden
-        if any(path.is_file() for path in Path(place).rglob("*"))
-    ]
+    installed = (path for place in PACKAGES for path in Path(place).rglob("*.py") if os.access(path, os.R_OK))
+    files = [str(path) for path in itertools.islice(installed, 1)]
     return {
         "@FOLDER@": str(folder),
         "@PORT@": str(port),
         "@VICTIM@": str(victim.pid),
         "@NAME@": name,
-        "@PACKAGES@": repr(files[:1]),
+        "@PACKAGES@": repr(files),
     }
 
 
@@ -462,14 +499,24 @@ ONLY_TIME = (
 
 
 def left_behind(level: str) -> str:
-    """Run the programs that cling to life most, in boxes whose processes carry the mark that is given back."""
+    """Run the programs that cling to life most, and end boxes while they are made; their processes carry the mark that
+    is given back."""
     mark = f"box of {os.getpid()}"
     levels._SOURCES["boot"] = f"{levels.inside('boot')}# {mark}"
     sandbox = Sandbox(level_of(level), find_interpreter())
     for each in ATTACKS:
         if each.name in ONLY_TIME:
             sandbox.run(each.source, limits=replace(each.limits, seconds=0.2))
+    for step in range(40):
+        box = Box(level_of(level).launch(find_interpreter(), SHORT), ("confine", "program"), {"source": SLEEP}, 1000)
+        time.sleep(step / 2000)
+        began = time.monotonic()
+        box.kill()
+        assert time.monotonic() - began < 5, "ending a box that is being made takes long"
     return mark
+
+
+SLEEP = "import time; time.sleep(600)"
 
 
 def marked(mark: str) -> list[str]:

@@ -73,6 +73,12 @@ def test_a_program_that_reads_nothing(sandbox: Sandbox) -> None:
     assert sandbox.run("print(1)", stdin="x" * 1_000_000, limits=SOON).status == "pass"
 
 
+def test_limits_that_bound_nothing() -> None:
+    for wrong in ({"seconds": float("inf")}, {"seconds": 0}, {"memory": 1 << 70}, {"output": 0}, {"disk": -1}):
+        with pytest.raises(ValueError, match="bound nothing"):
+            Limits(**wrong)  # type: ignore[arg-type]
+
+
 def test_outcomes_do_not_depend_on_hash_seeds(sandbox: Sandbox) -> None:
     source = "print(list({'a', 'b', 'c', 'd', 'e'}))"
     assert len({sandbox.run(source).stdout for _ in range(4)}) == 1
@@ -229,6 +235,23 @@ def f(x):
     assert (outcome.status, outcome.explanation) == ("error", "the program answered what nobody asked")
 
 
+def test_a_verdict_in_the_box_may_not_be_that_the_box_failed(sandbox: Sandbox) -> None:
+    source = """
+import json, os, sys
+class Any:
+    def __eq__(self, other):
+        frame = sys._getframe(1)
+        while 'tests' not in frame.f_locals or 'nonce' not in frame.f_locals['tests']: frame = frame.f_back
+        line = json.dumps({'nonce': frame.f_locals['tests']['nonce'], 'verdict': 'sandbox_error', 'why': 'x'})
+        for fd in range(3, 64):
+            try: os.write(fd, line.encode() + b'\\n')
+            except OSError: pass
+        os._exit(0)
+"""
+    outcome = sandbox.test(source, tests="assert Any() == 1", calls=[], in_box=True, limits=SOON)
+    assert outcome.status == "error", outcome
+
+
 def test_meddling_with_tests_in_the_box_is_found_out(sandbox: Sandbox) -> None:
     source = (
         "import sys\nhere = sys._getframe(1).f_locals\n"
@@ -288,6 +311,33 @@ def test_a_session_keeps_its_variables(sandbox: Sandbox) -> None:
         assert session.execute("x").value == "20"
         assert session.execute("import sys; sys.exit()").status == "error"
         assert session.execute("x").value == "20"
+
+
+def test_a_session_does_not_compute_between_its_pieces(sandbox: Sandbox) -> None:
+    busy = """
+import threading, time
+count = 0
+def work():
+    global count
+    while True: count += 1
+threading.Thread(target=work, daemon=True).start()
+"""
+    with sandbox.session(limits=SOON) as session:
+        assert session.execute(busy).status == "pass"
+        before = int(str(session.execute("count").value))
+        during = int(str(session.execute("time.sleep(.2); count").value)) - before
+        before = int(str(session.execute("count").value))
+        time.sleep(0.4)
+        between = int(str(session.execute("count").value)) - before
+        assert between < during / 2
+
+
+def test_what_a_session_says_can_be_written_anywhere(sandbox: Sandbox) -> None:
+    with sandbox.session(limits=SOON) as session:
+        outcome = session.execute("print('\\ud800'); '\\ud800'")
+        assert outcome.stdout == "?\n"
+        outcome.stdout.encode()
+        assert session.execute("print('é' * 6_000)").stdout == "é" * 6_000 + "\n"
 
 
 def test_a_session_that_ended_says_so_until_it_is_reset(sandbox: Sandbox) -> None:

@@ -54,7 +54,6 @@ THREAD = 0x3D0F00
 CASES = [
     ("read", (), ALLOW),
     ("write", (), ALLOW),
-    ("mmap", (), ALLOW),
     ("socket", (2, 1, 0), EPERM),
     ("connect", (), EPERM),
     ("fork", (), EPERM),
@@ -62,6 +61,9 @@ CASES = [
     ("clone", (17,), EPERM),
     ("clone", (THREAD,), ALLOW),
     ("clone", (THREAD | 0x10000000,), EPERM),
+    ("clone", (THREAD & ~0x400,), EPERM),  # without CLONE_FILES
+    ("mmap", (0, 4096, 3, 0x22), ALLOW),
+    ("mmap", (0, 4096, 3, 0x21), EPERM),  # MAP_SHARED
     ("clone3", (), ENOSYS),
     ("kill", (7, 9), ALLOW),
     ("kill", (8, 9), EPERM),
@@ -77,6 +79,7 @@ CASES = [
     ("prctl", (1, 0), EPERM),
     ("prctl", (22,), EPERM),
     ("fcntl", (3, 4), ALLOW),
+    ("fcntl", (3, 6), EPERM),
     ("fcntl", (3, 8), EPERM),
     ("fcntl", (3, 10), EPERM),
     ("ioctl", (0, 0x5401), ALLOW),

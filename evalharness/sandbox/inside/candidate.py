@@ -29,8 +29,6 @@ def main(job: dict[str, Any]) -> None:
         except EOFError:
             return
         answer_call(channel, module, call)
-        with suppress(Exception):
-            sys.stdout.flush()  # what it printed is shown even where its box is ended
 
 
 def answer_call(channel: Channel, module: Any, call: dict[str, Any]) -> None:
@@ -40,7 +38,10 @@ def answer_call(channel: Channel, module: Any, call: dict[str, Any]) -> None:
         function = module.__dict__.get(call["name"])
         if function is None:
             raise NameError(f"name {call['name']!r} is not defined")
-        channel.send(answer=number, value=encoded(function(*decoded(call["args"]), **decoded(call["kwargs"]))))
+        value = encoded(function(*decoded(call["args"]), **decoded(call["kwargs"])))
+        with suppress(Exception):
+            sys.stdout.flush()  # what it printed is shown even though its box is ended
+        channel.send(answer=number, value=value)
     except NotPlain as error:
         channel.send(answer=number, refused=f"returned {error}, which is no plain data")
     except TooLong as error:
