@@ -34,6 +34,7 @@ $(VENV)/.run: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/pip install $(CONSTRAINTS) -e '.[dev]'
+	$(BIN)/pip install --no-deps bfcl-eval==2026.3.23
 	touch $@
 
 clean:

@@ -1,10 +1,10 @@
 """Names to components, as strings until one is used; and the index of the YAML files that are shipped.
 
 Importing this module imports no component. A plugin adds names through entry points of the groups
-``evalharness.parsers``, ``evalharness.metrics``, ``evalharness.methods``, ``evalharness.backends``,
-``evalharness.generators`` (``name = "package.module:attribute"``) and folders of YAML through
-``evalharness.tasks`` (``name = "package"``: its folder ``tasks/``). A user's own folder of YAML may hold a
-`components.py`, which is only run when the user trusts it (`trust`).
+``evalharness.parsers``, ``evalharness.metrics``, ``evalharness.methods``, ``evalharness.judges``,
+``evalharness.tools``, ``evalharness.backends``, ``evalharness.generators`` (``name = "package.module:attribute"``) and
+folders of YAML through ``evalharness.tasks`` (``name = "package"``: its folder ``tasks/``). A user's own folder of YAML
+may hold a `components.py`, which is only run when the user trusts it (`trust`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from typing import Any, Literal
 
 from evalharness.errors import DataError, ServiceError, UsageError, nearest
 
-Kind = Literal["parser", "metric", "method", "backend", "generator"]
+Kind = Literal["parser", "metric", "method", "judge", "tool", "backend", "generator"]
 
 _BUILTIN: dict[Kind, dict[str, str]] = {
     "parser": {
+        "api_call": "evalharness.answers.function_calls.api_call:ApiCallParser",
         "boolean": "evalharness.answers.boolean:BooleanParser",
         "boxed": "evalharness.answers.boxed:BoxedParser",
         "choice": "evalharness.answers.choice:ChoiceParser",
+        "code": "evalharness.answers.code:CodeParser",
+        "function_call": "evalharness.answers.function_calls.parser:FunctionCallParser",
         "lm_eval": "evalharness.answers.lm_eval:LmEvalParser",
         "number": "evalharness.answers.number:NumberParser",
         "regex": "evalharness.answers.regex:RegexParser",
@@ -34,13 +37,19 @@ _BUILTIN: dict[Kind, dict[str, str]] = {
         "acc": "evalharness.scoring.choices:Accuracy",
         "acc_bytes": "evalharness.scoring.choices:AccuracyByBytes",
         "acc_norm": "evalharness.scoring.choices:AccuracyByCharacters",
+        "any_call": "evalharness.scoring.function_calls.metric:AnyCallMetric",
+        "api_call": "evalharness.scoring.function_calls.api_metrics:ApiCall",
+        "api_hallucination": "evalharness.scoring.function_calls.api_metrics:ApiHallucination",
         "bits_per_byte": "evalharness.scoring.perplexity:BitsPerByte",
         "byte_perplexity": "evalharness.scoring.perplexity:BytePerplexity",
         "exact_match": "evalharness.scoring.match:ExactMatch",
         "f1": "evalharness.scoring.match:F1",
+        "function_call": "evalharness.scoring.function_calls.metric:FunctionCallMetric",
         "greedy_choice": "evalharness.scoring.choices:GreedyChoice",
         "greedy_match": "evalharness.scoring.perplexity:GreedyMatch",
         "lm_eval_exact_match": "evalharness.scoring.match:LmEvalExactMatch",
+        "no_call": "evalharness.scoring.function_calls.metric:NoCallMetric",
+        "passes": "evalharness.scoring.passes:Passes",
         "probability_mass": "evalharness.scoring.choices:ProbabilityMass",
         "perplexity": "evalharness.scoring.perplexity:Perplexity",
         "word_perplexity": "evalharness.scoring.perplexity:WordPerplexity",
@@ -51,9 +60,19 @@ _BUILTIN: dict[Kind, dict[str, str]] = {
         "continuation_likelihood": "evalharness.elicitation.likelihood:continuation_likelihood",
         "direct": "evalharness.elicitation.generate:direct",
         "few_shot": "evalharness.elicitation.generate:few_shot",
+        "function_calling": "evalharness.elicitation.calls:function_calling",
+        "program_aided": "evalharness.elicitation.programs:program_aided",
+        "program_of_thoughts": "evalharness.elicitation.programs:program_of_thoughts",
         "rolling_likelihood": "evalharness.elicitation.likelihood:rolling_likelihood",
         "self_consistency": "evalharness.elicitation.generate:self_consistency",
         "zero_shot_chain_of_thought": "evalharness.elicitation.generate:zero_shot_chain_of_thought",
+    },
+    "judge": {
+        "execution": "evalharness.judging.execution:Execution",
+    },
+    "tool": {
+        "calculator": "evalharness.tools.calculator:Calculator",
+        "python": "evalharness.tools.python:Python",
     },
     "backend": {
         "hf": "evalharness.backends.transformers:load",
@@ -119,11 +138,13 @@ _SHAPE: dict[Kind, tuple[str, ...]] = {
     "parser": (),
     "metric": (),
     "method": ("run", "options", "needs"),
+    "judge": (),
+    "tool": ("schema", "version", "options", "use"),
     "backend": ("__call__",),
     "generator": ("__call__",),
 }
-"""Attributes that tell a component of a kind from something else; the classes of parsers and metrics are checked
-where they are built."""
+"""Attributes that tell a component of a kind from something else; the classes of parsers, metrics and judges
+are checked where they are built."""
 
 
 def _imported(target: str) -> Any:

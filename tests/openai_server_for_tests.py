@@ -38,6 +38,9 @@ class Server(ThreadingHTTPServer):
         self.key: str | None = None
         self.texts: dict[str, str] = {}
         """By a part of the prompt: what is said to it."""
+        self.calls: dict[str, list[tuple[str, str]]] = {}
+        """By a part of the prompt: the functions that are called in place of a text, each with its arguments' JSON."""
+        self.tools = True
         self.asked: list[dict[str, Any]] = []
         """Every body, in order."""
         self.lock = threading.Lock()
@@ -108,6 +111,9 @@ class _Handler(BaseHTTPRequestHandler):
         if (texts and not self.server.completions) or (not texts and not self.server.chat):
             self._say(404, {"error": {"message": "not offered"}})
             return
+        if body.get("tools") and not self.server.tools:
+            self._say(400, {"error": {"message": "tools need --enable-auto-tool-choice"}})
+            return
         self._say(200, self._answer(body, read, fault))
 
     def _refused(self) -> bool:
@@ -165,6 +171,10 @@ class _Handler(BaseHTTPRequestHandler):
             message: dict[str, Any] = {"role": "assistant", "content": said}
             if self.server.reasoning is not None:
                 message["reasoning_content"] = self.server.reasoning
+            called = next((calls for part, calls in self.server.calls.items() if part in read), None)
+            if called is not None and body.get("tools"):
+                message |= {"content": None, "tool_calls": _tool_calls(called)}
+                reason = "tool_calls"
             choices = [{"index": turn, "message": message, "finish_reason": reason} for turn in range(number)]
             return {**told, "object": "chat.completion", "choices": choices}
         choice: dict[str, Any] = {"text": said, "finish_reason": reason, "logprobs": None}
@@ -178,6 +188,13 @@ class _Handler(BaseHTTPRequestHandler):
         said = answer(read)
         cut = len(said) > body["max_output_tokens"]
         message = {"type": "output_text", "text": said[: body["max_output_tokens"]], "annotations": []}
+        called = (
+            next((calls for part, calls in self.server.calls.items() if part in read), []) if body.get("tools") else []
+        )
+        calls = [
+            {"type": "function_call", "id": f"f{turn}", "call_id": f"c{turn}", "name": name, "arguments": arguments}
+            for turn, (name, arguments) in enumerate(called)
+        ]
         usage = {"input_tokens": len(read), "output_tokens": len(said), "total_tokens": len(read) + len(said)}
         return {
             "id": "x",
@@ -189,6 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
             "output": [
                 {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "Hm."}]},
                 {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [message]},
+                *calls,
             ],
             "usage": {
                 **usage,
@@ -226,6 +244,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, text)
         self.end_headers()
         self.wfile.write(body)
+
+
+def _tool_calls(called: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    return [
+        {"id": f"call-{turn}", "type": "function", "function": {"name": name, "arguments": arguments}}
+        for turn, (name, arguments) in enumerate(called)
+    ]
 
 
 def answer(prompt: str) -> str:

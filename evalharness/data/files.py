@@ -14,13 +14,14 @@ from typing import IO, Any
 
 from evalharness.errors import DataError, ServiceError
 
-SUFFIXES = (".jsonl.gz", ".jsonl", ".csv.gz", ".csv", ".parquet")
+SUFFIXES = (".jsonl.gz", ".jsonl", ".json.gz", ".json", ".csv.gz", ".csv", ".parquet")
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """Every row of a file, by its suffix.
 
-    Empty lines of a jsonl file are passed over. Cells of a csv file stay text: nothing guesses their types.
+    Empty lines of a jsonl file are passed over; one may be named json. Cells of a csv file stay text: nothing guesses
+    their types.
 
     Raises:
         DataError: unknown suffix, unreadable file, or a malformed row (file and line number are named).
@@ -33,7 +34,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         if suffix == ".parquet":
             return _parquet(path)
         with _open_text(path) as file:
-            return list(_jsonl(file, path) if suffix.startswith(".jsonl") else _csv(file, path))
+            return list(_csv(file, path) if suffix.startswith(".csv") else _jsonl(file, path))
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8.") from None
     except (OSError, EOFError, zlib.error) as error:  # the last two: a gzip stream that was cut or damaged

@@ -50,7 +50,9 @@ def _filled(options: DataOptions, split: str, subset: str | None) -> str:
         Unavailable: the path has no place for the split or the subset, so it names the rows of another.
     """
     file = str(options.file)
-    if split != options.split and "{split}" not in file:
+    if options.join and options.join.file and split == options.join.split:
+        file = options.join.file
+    elif split != options.split and "{split}" not in file:
         raise Unavailable(f"{file} holds split '{options.split}' only; {{split}} in data.file would name one a split")
     if subset is not None and "{subset}" not in file:
         raise Unavailable(f"{file} cannot hold every subset; {{subset}} in data.file would name one a subset")

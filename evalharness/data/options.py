@@ -15,6 +15,38 @@ HubId = Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)?$")]
 PathPart = Annotated[str, Field(pattern=r"^[^./\\][^/\\]*$")]
 
 
+class PublishedOptions(Options):
+    """A file that is published beside a data set."""
+
+    path: Name
+    """Below the folder ``extra/`` beside a mirror."""
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    """Where it is published, at a commit."""
+
+
+class PromptFileOptions(PublishedOptions):
+    """A published file of a prompt, whose worked questions are demonstrations; ``{subset}`` in path and url is filled
+    in."""
+
+
+class TableOptions(PublishedOptions):
+    """A published table that every row of the data refers to: a jsonl file."""
+
+    columns: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Those that are used; two files that agree in them are one table."""
+
+
+class JoinOptions(Options):
+    """Another split of the same data that holds more columns of the evaluated rows: answers kept apart, say."""
+
+    split: PathPart
+    """Its name, in the place where the evaluated split was found."""
+    key: Name
+    """Column of both that names a row."""
+    file: Name | None = None
+    """Its file, where `file` of the data has no ``{split}`` to fill in."""
+
+
 class DataOptions(Options):
     """Where a task's rows come from.
 
@@ -49,6 +81,10 @@ class DataOptions(Options):
     """An installed Python package that carries `file`."""
     generator: Name | None = None
     """A generator of the registry, which makes the rows."""
+    join: JoinOptions | None = None
+    """Another split, whose columns are added to each row of the evaluated one."""
+    tables: dict[Name, TableOptions] = Field(default_factory=dict)
+    """Tables by the name of a column, which holds the table's sha256 in every row: scoring looks it up by that."""
     demo: Name | None = None
     """A bundled sample in the benchmark's style, used only under ``--allow-demo``."""
 
@@ -82,6 +118,14 @@ class DataOptions(Options):
             raise ValueError(f"subset '{repeated[0]}' is listed twice; each belongs to one group.")
         return self
 
+    @model_validator(mode="after")
+    def _join_of_another_split(self) -> DataOptions:
+        if self.join and self.join.split == self.split:
+            raise ValueError(f"join.split is '{self.split}', the evaluated split itself; name the other one.")
+        if self.join and self.join.file and not self.file:
+            raise ValueError("join.file stands beside file, which is not given; remove it.")
+        return self
+
     @property
     def subset_names(self) -> tuple[str, ...]:
         """Every subset, in the order of the groups; empty where the task has none."""
@@ -92,12 +136,3 @@ class DataOptions(Options):
         """What the data are called in a sentence: the hub's id, the package and file, the file, the generator."""
         packaged = f"{self.package}:{self.file}" if self.package else self.file
         return self.hub or packaged or f"generator {self.generator}"
-
-
-class PromptFileOptions(Options):
-    """A published file of a prompt, whose worked questions are demonstrations."""
-
-    path: Name
-    """Below the folder ``extra/`` beside a mirror; ``{subset}`` in it is filled in."""
-    url: Annotated[str, Field(pattern=r"^https?://")]
-    """Where it is published, at a commit; ``{subset}`` in it is filled in."""

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from evalharness.data import demo, generated, hub, local, mirror
+from evalharness.data.join import joined
 from evalharness.data.options import DataOptions
+from evalharness.data.settings import MissingDataError, SourceSettings, mirror_root
 from evalharness.data.split import Source, Split, require_columns
+from evalharness.data.tables import with_tables
 from evalharness.data.unavailable import Unavailable
-from evalharness.errors import DataError, ServiceError, UsageError, nearest
+from evalharness.errors import DataError, nearest
 
-__all__ = ["MissingDataError", "Source", "SourceSettings", "Split", "load_split", "require_columns"]
-
-
-class MissingDataError(ServiceError):
-    """No source has the rows. The sentence names every place that was tried, and what to type."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceSettings:
-    """What the user says about sources."""
-
-    data_dir: Path | None = None
-    """A mirror, or the folder that holds ``mirror/``; without it the environment's EVALHARNESS_DATA."""
-    allow_demo: bool = False
-    """Whether the task's bundled sample may stand in where no source has the benchmark."""
-    hub: bool = True
-    """Whether the hub, or the address of a published prompt, may be asked."""
-    timeout: float = 3.0
-    """Seconds that the hub has to answer before it counts as out of reach."""
+__all__ = ["MissingDataError", "Source", "SourceSettings", "Split", "load_split", "mirror_root", "require_columns"]
 
 
 def load_split(
@@ -42,7 +25,7 @@ def load_split(
     settings: SourceSettings | None = None,
     base_dir: Path = Path(),
 ) -> Split:
-    """Rows of `split`, from the first source that has them.
+    """Rows of `split`, from the first source that has them, with the columns of `options.join` and `options.tables`.
 
     A task's splits are all bundled ones or none: where the demo may stand in, the evaluated split decides, so
     that a demonstration of the demo never stands before a question of the benchmark, nor the reverse.
@@ -70,45 +53,32 @@ def load_split(
 
 def _first(options: DataOptions, split: str, subset: str | None, settings: SourceSettings, base_dir: Path) -> Split:
     tried = []
-    for load in _sources(options, split, subset, settings, base_dir):
+    for load in _sources(options, subset, settings, base_dir):
         try:
-            return load()
+            loaded = load(split)
+            if options.join and split == options.split:
+                loaded = joined(loaded, load(options.join.split), options.join.key)
+            return with_tables(loaded, options.tables, settings)
         except Unavailable as reason:
             tried.append(str(reason))
     raise MissingDataError(_sentence(options, split, subset, settings, tried))
 
 
 def _sources(
-    options: DataOptions, split: str, subset: str | None, settings: SourceSettings, base_dir: Path
-) -> Iterator[Callable[[], Split]]:
+    options: DataOptions, subset: str | None, settings: SourceSettings, base_dir: Path
+) -> Iterator[Callable[[str], Split]]:
+    """Every place that may have splits of the data: a function from a split's name to its rows."""
     config = subset or options.config
     if options.hub and (root := mirror_root(settings)):
-        yield lambda: mirror.load(options, split, config, root)
+        yield lambda split: mirror.load(options, split, config, root)
     if options.file and not options.package:
-        yield lambda: local.load_file(options, split, subset, base_dir)
+        yield lambda split: local.load_file(options, split, subset, base_dir)
     if options.package:
-        yield lambda: local.load_package(options, split, subset)
+        yield lambda split: local.load_package(options, split, subset)
     if options.generator:
-        yield lambda: generated.load(options, split)
+        yield lambda split: generated.load(options, split)
     if options.hub and settings.hub:
-        yield lambda: hub.load(options, split, config, settings.timeout)
-
-
-def mirror_root(settings: SourceSettings) -> Path | None:
-    """The folder that holds ``<org>/<name>``: what the user named, or the ``mirror/`` in it; None if none is named.
-
-    Raises:
-        UsageError: the named folder does not exist.
-    """
-    environment = os.environ.get("EVALHARNESS_DATA")
-    named = settings.data_dir or (Path(environment) if environment else None)
-    if named is None:
-        return None
-    folder = named.expanduser()
-    if not folder.is_dir():
-        origin = "--data-dir" if settings.data_dir else "EVALHARNESS_DATA"
-        raise UsageError(f"{origin} {named}: no such folder; name one in the mirror layout of docs/data.md.")
-    return folder / "mirror" if (folder / "mirror").is_dir() else folder
+        yield lambda split: hub.load(options, split, config, settings.timeout)
 
 
 def _sentence(options: DataOptions, split: str, subset: str | None, settings: SourceSettings, tried: list[str]) -> str:

@@ -29,6 +29,8 @@ class Source:
     """Rows read."""
     of: int | None
     """Rows that the original split has; None where nobody knows."""
+    joined: Source | None = None
+    """Where the columns that were joined to it were read."""
 
     def __str__(self) -> str:
         """For people: ``openai/gsm8k/main/test.jsonl.gz (mirror), 1319 of 1319 rows``."""

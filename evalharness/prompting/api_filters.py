@@ -1,7 +1,7 @@
 """A filter for APIBench: the words in which Gorilla asks for a call of an API, and the survey's variation of them.
 
-The words are those of Gorilla's ``eval/get_llm_responses.py`` (Patil et al. 2023, arXiv:2305.15334; repository at commit
-6ea57973c7a6) and of LLMSurvey's ``Gorilla/eval/utils.py`` (Zhao et al. 2023, arXiv:2303.18223).
+The words are those of Gorilla's ``eval/get_llm_responses.py`` (Patil et al. 2023, arXiv:2305.15334; its repository at
+commit 6ea57973c7a6) and of LLMSurvey's ``Gorilla/eval/utils.py`` (Zhao et al. 2023, arXiv:2303.18223).
 """
 
 from __future__ import annotations

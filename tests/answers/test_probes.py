@@ -16,10 +16,43 @@ PROBES = (
     "  18.50 dollars, not $17, true",
 )
 
+CALLS = (
+    "[math.add(a=1, b=(2.5, 'x')), stop()]",
+    '<tool_call>{"name": "add", "arguments": {"a": 1}}</tool_call>',
+    "Thought: I add.\nAction: add\nAction Input: {'a': 1}\nObservation: ",
+    'add(a=1L, b=new int[]{1, 2}, c="x")',
+    "add(a=1, a=2)",
+)
+
+FORMS: dict[str, tuple[str | None, ...]] = {
+    "auto": (
+        '[{"arguments":{"a":1,"b":{"$tuple":[2.5,"x"]}},"name":"math.add"},{"arguments":{},"name":"stop"}]',
+        '[{"arguments":{"a":1},"name":"add"}]',
+        '[{"arguments":{"a":1},"name":"add"}]',
+        None,
+        None,
+    ),
+    "python": (
+        '[{"arguments":{"a":1,"b":{"$tuple":[2.5,"x"]}},"name":"math.add"},{"arguments":{},"name":"stop"}]',
+        *4 * [None],
+    ),
+    "json": (None, '[{"arguments":{"a":1},"name":"add"}]', None, None, None),
+    "react": (None, None, '[{"arguments":{"a":1},"name":"add"}]', None, None),
+    "java": (*3 * [None], '[{"arguments":{"a":"1L","b":"new int[]{1, 2}","c":"x"},"name":"add"}]', None),
+    "javascript": (
+        '[{"arguments":{"a":"1","b":"(2.5, \'x\')"},"name":"math.add"},{"arguments":{},"name":"stop"}]',
+        *4 * [None],
+    ),
+}
+"""Of the parser function_call, version 1: what each form finds in `CALLS`."""
+
 TABLE: dict[str, tuple[object, int, tuple[str | None, ...]]] = {
+    "api_call": ("api_call", 1, tuple(probe.strip() for probe in PROBES)),
     "boolean": ("boolean", 1, (None, "yes", "no", None, "yes")),
     "boxed": ("boxed", 1, (None, None, "x^{2} = -7", None, None)),
     "choice": ("choice", 1, (None, "B", None, None, None)),
+    "code": ("code", 1, PROBES),
+    "function_call": ("function_call", 1, 5 * (None,)),
     "lm_eval": (
         {
             "parser": "lm_eval",
@@ -44,3 +77,9 @@ def test_a_parser_reads_what_its_version_has_always_read(name: str) -> None:
     spec, version, values = TABLE[name]
     parser = build_parser(spec, "probe")  # type: ignore[arg-type]
     assert (parser.version, tuple(parser.parse(probe).value for probe in PROBES)) == (version, values)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_of_calls_is_read_as_it_always_was(form: str) -> None:
+    parser = build_parser({"parser": "function_call", "form": form}, "probe")
+    assert (parser.version, tuple(parser.parse(call).value for call in CALLS)) == (1, FORMS[form])

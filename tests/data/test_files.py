@@ -43,6 +43,7 @@ def _write_parquet(path: Path) -> None:
     [
         ("rows.jsonl", lambda path: path.write_bytes(_jsonl(ROWS))),
         ("rows.jsonl.gz", lambda path: path.write_bytes(gzip.compress(_jsonl(ROWS)))),
+        ("rows.json", lambda path: path.write_bytes(_jsonl(ROWS))),
         ("windows.jsonl", lambda path: path.write_bytes(b"\xef\xbb\xbf" + _jsonl(ROWS).replace(b"}\n", b"}\r\n\r\n"))),
         ("rows.csv", _write_csv),
         ("rows.parquet", _write_parquet),
@@ -94,6 +95,7 @@ def test_any_json_rows_come_back(tmp_path: Path, rows: list[dict[str, Any]]) -> 
     ("name", "content", "sentence"),
     [
         ("rows.jsonl", b'{"a": 1}\n\n{"a": \n', "rows.jsonl, line 3: not JSON"),
+        ("rows.json", b'[{"a": 1}]', "rows.json, line 1: a JSON list; each line is one JSON object"),
         ("rows.jsonl", b'{"a": 1}\n[1]\n', "rows.jsonl, line 2: a JSON list; each line is one JSON object"),
         ("rows.jsonl", b'{"a": "\xff"}\n', "rows.jsonl: not UTF-8"),
         ("rows.jsonl.gz", gzip.compress(_jsonl(ROWS))[:-12], "rows.jsonl.gz: cannot be read"),

@@ -1,7 +1,8 @@
 """lm-eval's own Task objects, fed with rows of the test: what they ask, and how they score.
 
 Nothing of ours makes a prompt here. `datasets.load_dataset` is replaced while a task is built, so lm-eval
-reads the given rows and no network.
+reads the given rows and no network; so is `evaluate.load`, by which its code tasks fetch and try a metric that
+executes programs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ FOLDERS = (
     "commonsense_qa",
     "gsm8k",
     "hellaswag",
+    "humaneval",
     "lambada",
+    "mbpp",
     "mmlu/default",
     "nq_open",
     "openbookqa",
@@ -148,7 +151,8 @@ def scored(pairs: Sequence[tuple[str, str]]) -> Asked:
 @contextmanager
 def _rows_in_place_of_the_hub(splits: Mapping[str, Rows]) -> Iterator[None]:
     import datasets
+    import evaluate
 
     loaded = datasets.DatasetDict({name: datasets.Dataset.from_list(list(rows)) for name, rows in splits.items()})
-    with mock.patch.object(datasets, "load_dataset", return_value=loaded):
+    with mock.patch.object(datasets, "load_dataset", return_value=loaded), mock.patch.object(evaluate, "load"):
         yield

@@ -118,4 +118,5 @@ def _generation(request: GenerateRequest) -> Mapping[str, Any]:
         "until": list(sampling.stop),
         "do_sample": sampling.temperature > 0,
         "temperature": sampling.temperature,
+        **({"top_p": sampling.top_p} if sampling.top_p < 1 else {}),
     }

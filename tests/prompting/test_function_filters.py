@@ -72,7 +72,7 @@ def test_the_documents_of_a_row_stay_as_they_are() -> None:
     bfcl_system_prompt([FORECAST], USER)
     bfcl_tools([FORECAST])
     bfcl_functions([PUT], "java")
-    assert [FORECAST, PUT] == before
+    assert before == [FORECAST, PUT]
 
 
 def test_parameters_of_java_are_texts_that_say_what_they_spell() -> None:
@@ -81,8 +81,8 @@ def test_parameters_of_java_are_texts_that_say_what_they_spell() -> None:
     names, shelf, count = document["parameters"]["properties"].values()
     assert names == {
         "type": "string",
-        "description": "Names. This is Java ArrayList type parameter in string representation. The list elements are of "
-        "type String; they are not in string representation.",
+        "description": "Names. This is Java ArrayList type parameter in string representation. The list elements are "
+        "of type String; they are not in string representation.",
     }
     assert shelf["description"].endswith("can be of any type of Java object in string representation.")
     assert count["type"] == "string"

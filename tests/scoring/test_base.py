@@ -13,7 +13,7 @@ def test_every_registered_metric_is_built_by_its_name() -> None:
 
 def test_losses_are_better_low() -> None:
     lower = {metric.name for metric in build_metrics(names("metric"), "m") if not metric.higher_is_better}
-    assert lower == {"bits_per_byte", "byte_perplexity", "perplexity", "word_perplexity"}
+    assert lower == {"api_hallucination", "bits_per_byte", "byte_perplexity", "perplexity", "word_perplexity"}
 
 
 def test_labels_and_options() -> None:

@@ -3,8 +3,12 @@
 A change of a value here is a change of scores: raise the metric's `version`, and then this table.
 """
 
+import json
+from typing import Any
+
 import pytest
 
+from evalharness.answers.base import build_parser
 from evalharness.answers.text import TextParser
 from evalharness.registry import names
 from evalharness.scoring.apply import Scorer
@@ -32,6 +36,22 @@ TABLE = {
     "probability_mass": (1, (0.622459, 0.377541, 0.989013)),
     "word_perplexity": (1, (1.648721, 22026.465795)),
 }
+
+
+ADD = {"name": "math.add", "parameters": {"properties": {"a": {"type": "integer"}}, "required": ["a"]}}
+TRUTH = json.dumps({"functions": [ADD], "ground_truth": [{"math.add": {"a": [1]}}]})
+APIS = json.dumps({"domain": "sums", "apis": [["lib.load('add', fast=True)", "sums"], ["lib.load('mul')", "products"]]})
+CALLS = ("[math.add(a=1)]", "[math.add(a='1')]", "math_add(a=1)", "I cannot.", "[math.add(a=1), math.add(a=1)]")
+CODES = ("lib.load('add')", "lib.load('mul')", "lib.load('added')", "lib.store('add')", "I cannot.")
+
+OF_CALLS: dict[str, tuple[dict[str, Any], str, tuple[str, ...], int, tuple[float, ...]]] = {
+    "any_call": ({}, TRUTH, CALLS, 1, (1.0, 1.0, 1.0, 0.0, 1.0)),
+    "function_call": ({}, TRUTH, CALLS, 1, (1.0, 0.0, 0.0, 0.0, 0.0)),
+    "no_call": ({}, TRUTH, CALLS, 1, (0.0, 0.0, 0.0, 1.0, 0.0)),
+    "api_call": ({"library": "huggingface"}, APIS, CODES, 1, (1.0, 0.0, 0.0, 0.0, 0.0)),
+    "api_hallucination": ({"library": "huggingface"}, APIS, CODES, 1, (0.0, 0.0, 1.0, 1.0, 0.0)),
+}
+"""Metrics of calls: options, target, what was said, version and values."""
 
 
 def judged(judge: str, *labels: str) -> Attempt:
@@ -63,7 +83,7 @@ def probes(needs: str) -> list[tuple[Attempt, Reference]]:
 
 
 def test_every_metric_is_probed() -> None:
-    assert sorted(TABLE) == names("metric")
+    assert sorted([*TABLE, *OF_CALLS]) == names("metric")
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -74,3 +94,13 @@ def test_a_metric_scores_what_its_version_has_always_scored(name: str) -> None:
     scores = [scorer.score(attempt, reference).scores[name].value for attempt, reference in probes(metric.needs)]
     assert metric.version == version
     assert scores == pytest.approx(values, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", OF_CALLS)
+def test_a_metric_of_calls_scores_what_its_version_has_always_scored(name: str) -> None:
+    options, target, said, version, values = OF_CALLS[name]
+    (metric,) = build_metrics([{"metric": name, **options}], "probe")
+    scorer = Scorer(build_parser("api_call" if name.startswith("api") else "function_call", "probe"), [metric])
+    attempts = [Attempt(calls=(), candidates=(text,)) for text in said]
+    scores = [scorer.score(attempt, Reference(target=target)).scores[name].value for attempt in attempts]
+    assert (metric.version, tuple(scores)) == (version, values)

@@ -12,7 +12,10 @@ from tokenizers_for_tests import BOS, EOS, trained
 
 from evalharness.types import BackendInfo, Completion, Completions, GenerateRequest, Ticket, Wave
 
-CHAT = "{% for turn in messages %}[{{ turn.role }}] {{ turn.content }}\n{% endfor %}[assistant]"
+CHAT = (
+    "{% for tool in tools or [] %}[tool] {{ tool.function.name }}\n{% endfor %}"
+    "{% for turn in messages %}[{{ turn.role }}] {{ turn.content }}\n{% endfor %}[assistant]"
+)
 CONTEXT = 256
 WIDTH, FFN_WIDTH = 32, 48
 

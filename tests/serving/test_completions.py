@@ -235,6 +235,19 @@ def test_a_chat_is_rendered_with_the_model_s_template(served: Served, reference:
     assert answer.usage.prompt_tokens == len(reference.tokenizer.encode(text))
 
 
+def test_the_template_shows_the_tools_of_a_chat(served: Served, reference: StackBackend) -> None:
+    tool: Any = {"type": "function", "function": {"name": "add", "description": "", "parameters": {"type": "object"}}}
+    for choice, shown in (("auto", "[tool] add\n"), ("none", "")):
+        text = f"{shown}[user] How many?\n[assistant]"
+        answer = served.client().chat.completions.create(
+            model="tiny", messages=[{"role": "user", "content": "How many?"}], tools=[tool], tool_choice=choice,
+            max_tokens=20, temperature=0,
+        )  # fmt: skip
+        assert answer.choices[0].message.content == generated(reference, reference.tokenizer.encode(text)).text
+        assert answer.usage is not None
+        assert answer.usage.prompt_tokens == len(reference.tokenizer.encode(text))
+
+
 def test_a_streamed_chat_says_what_the_whole_says_and_its_usage(served: Served) -> None:
     request: dict[str, Any] = {
         "model": "tiny", "messages": [{"role": "user", "content": "How many?"}], "max_tokens": 40, "n": 3, "seed": 5,

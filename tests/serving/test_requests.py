@@ -79,7 +79,8 @@ def test_a_wrong_completion_is_one_sentence(fields: dict[str, Any], sentence: st
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
             "messages.0.content: this server takes text only",
         ),
-        ({"tools": [{"type": "function"}]}, "tools: this server does not offer it"),
+        ({"tools": ["f"]}, "request: tools.0"),
+        ({"tool_choice": "required"}, "request: tool_choice: Input should be 'none' or 'auto', not 'required'."),
         ({"top_logprobs": 2}, "top_logprobs needs logprobs"),
         ({"reasoning_effort": "high"}, "reasoning_effort: this server does not offer it"),
     ],
@@ -139,3 +140,19 @@ def test_a_text_to_tokenize_is_one_of_two() -> None:
 def test_ids_to_detokenize_are_ids() -> None:
     with pytest.raises(DataError, match="a token id is a whole number"):
         parsed(DetokenizeBody, b'{"tokens": [-1]}')
+
+
+TOOL = {"type": "function", "function": {"name": "add", "description": "Adds.", "parameters": {"type": "object"}}}
+
+
+def test_tools_are_functions_with_names() -> None:
+    (function,) = chat(tools=[TOOL]).functions
+    assert (function.name, function.description, function.parameters) == ("add", "Adds.", {"type": "object"})
+    assert chat(tools=[TOOL], tool_choice="none").functions == ()
+    with pytest.raises(DataError, match=r"request: tools: function 0: write \{name, description, parameters\}"):
+        _ = chat(tools=[{"type": "function"}]).functions
+
+
+def test_a_text_takes_no_tools() -> None:
+    with pytest.raises(DataError, match="tools: this server does not offer it"):
+        completion(tools=[TOOL])

@@ -1,6 +1,7 @@
 """The prompts of every task's `default` protocol, as a model is given them, compared to the letter.
 
-Each file of ``golden/`` shows the task's first three example rows. After a deliberate change write them anew:
+Each file of ``golden/`` shows the task's first three example rows; ``NAME.PROTOCOL.txt`` those of a further protocol
+whose prompts were written here. After a deliberate change write them anew:
 
     EVALHARNESS_REGENERATE=1 python -m pytest tests/tasks/test_protocol_hash.py tests/tasks/test_golden_prompts.py
 """
@@ -17,26 +18,29 @@ from parity.ours import Listener
 from evalharness.elicitation.base import Ask
 from evalharness.prompting.prompter import Prompter
 from evalharness.registry import task_files
+from evalharness.run.sandboxes import Idle
 from evalharness.tasks.files import read_yaml
 from evalharness.tasks.protocol_hash import SYNTHETIC_SHOTS, synthetic_samples
-from evalharness.tasks.task import Task, load_task
+from evalharness.tasks.task import DEFAULT, Task, load_task
 from evalharness.types import Request, Sample, ScoreRequest
 
 GOLDEN = Path(__file__).parent / "golden"
 SHIPPED = sorted(name for name, path in task_files().items() if "suite" not in read_yaml(path))
+WRITTEN_HERE = ["gsm8k.pal", "gsm8k.pot"]
 RULE = "-" * 40
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", SHIPPED + WRITTEN_HERE)
 def test_golden(name: str) -> None:
-    path, shown = GOLDEN / f"{name}.txt", _shown(load_task(name))
+    stem, _, protocol = name.partition(".")
+    path, shown = GOLDEN / f"{name}.txt", _shown(load_task(stem, protocol=protocol or DEFAULT))
     if "EVALHARNESS_REGENERATE" in os.environ:
         path.write_text(shown, encoding="utf-8")
     assert shown == path.read_text(encoding="utf-8")
 
 
 def test_no_golden_file_is_left_over() -> None:
-    assert sorted(path.stem for path in GOLDEN.iterdir()) == SHIPPED
+    assert sorted(path.stem for path in GOLDEN.iterdir()) == sorted(SHIPPED + WRITTEN_HERE)
 
 
 def _shown(task: Task) -> str:
@@ -61,6 +65,7 @@ def _asked(task: Task, sample: Sample, demonstrations: list[Sample]) -> list[Req
         prompter=Prompter(task.definition.prompt, tokenizer=None, max_length=None),
         waves=listener,
         sampling=task.sampling,
+        sandbox=Idle(),
     )
     asyncio.run(task.method.run(ask, task.method_options))  # type: ignore[arg-type]
     return listener.requests

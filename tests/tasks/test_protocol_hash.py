@@ -64,6 +64,8 @@ def test_no_task_is_left_over() -> None:
 
 # --------------------------------------------------------------------------- what moves it
 
+JUDGE = {"judge": "execution", "tests": "assert f() == {{ answer }}", "calls": "{{ ['f'] }}"}
+
 CHANGES: dict[str, dict[str, Any]] = {
     "template": {"prompt": {"template": "q_a"}},
     "question": {"prompt": {"question": "{{ question }}!"}},
@@ -89,12 +91,21 @@ CHANGES: dict[str, dict[str, Any]] = {
     "parser option": {"answer": {"which": "first"}},
     "metric": {"metrics": ["f1"]},
     "metric option": {"metrics": [{"metric": "exact_match", "ignore_case": True}]},
+    "tolerance": {"metrics": [{"metric": "exact_match", "tolerance": 0.1}]},
+    "wider tolerance": {"metrics": [{"metric": "exact_match", "tolerance": 0.2}]},
+    "tools": {"prompt": {"tools": "{{ [{'name': 'add'}] }}"}},
+    "other tools": {"prompt": {"tools": "{{ [{'name': 'sum'}] }}"}},
     "second metric": {"metrics": ["exact_match", "f1"]},
     "method": {"elicitation": {"method": "chain_of_thought"}},
     "votes": {"elicitation": {"method": "self_consistency"}},
     "number of votes": {"elicitation": {"method": "self_consistency", "samples": 5}},
     "repeats": {"repeats": 2},
     "reducer": {"repeats": 2, "reducer": "majority"},
+    "reducer of a metric": {"repeats": 2, "metrics": [{"metric": "exact_match", "reducer": "majority"}]},
+    "judge": {"judging": [JUDGE]},
+    "tests of a judge": {"judging": [JUDGE | {"tests": "assert f() == {{ answer }} + 1"}]},
+    "calls of a judge": {"judging": [JUDGE | {"calls": "{{ ['g'] }}"}]},
+    "time of a judge": {"judging": [JUDGE | {"seconds": 4}]},
 }
 """Settings that are no two the same protocol."""
 
@@ -123,6 +134,7 @@ def test_every_change_of_the_protocol_has_its_own_hash(write: Any) -> None:
         {"known_defects": [{"what": "w", "link": "l"}]},
         {"protocols": {}},
         {"elicitation": {"method": "direct"}, "answer": {"which": "last", "parser": "number"}},
+        {"judging": [], "metrics": [{"metric": "exact_match", "reducer": None}]},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -153,6 +165,14 @@ def test_a_declared_version_moves_it(write: Any, kind: str, monkeypatch: pytest.
         component = task.parser if kind == "parser" else task.metrics[0]
         monkeypatch.setattr(type(component), "version", 99)
     assert protocol_hash(task) != before
+
+
+def test_how_a_judges_templates_are_written_does_not_move_it(write: Any) -> None:
+    one = write.own("one", judging=[JUDGE])
+    other = write.own("other", judging=[JUDGE | {"calls": "{{ 'f' | list }}", "tests": "assert f() == {{answer}}"}])
+    assert protocol_hash(load_task(one)) == protocol_hash(load_task(other))
+    bare = [load_task(path, changes={"examples": []}) for path in (one, other)]
+    assert protocol_hash(bare[0]) != protocol_hash(bare[1]), "without examples the templates themselves are hashed"
 
 
 def test_the_facts_are_readable_json(write: Any) -> None:

@@ -42,6 +42,16 @@ def test_generated_data_tell_what_a_blind_guess_scores() -> None:
     assert any("baseline" in line for line in shown("coin_flip")["baselines"])
 
 
+def test_what_judges_would_be_given_is_shown() -> None:
+    (judged,) = shown("humaneval")["judging"]
+    assert judged["judge"] == "execution"
+    assert judged["program"].startswith("from typing import List")
+    assert judged["program"].endswith("return longest\n")
+    assert judged["tests"].endswith("check(longest_run)")
+    assert (judged["calls"], judged["in_box"]) == (["longest_run"], False)
+    assert shown("gsm8k")["judging"] == []
+
+
 @pytest.mark.parametrize("name", ["wikitext", "lambada_openai", "mmlu/astronomy"])
 def test_every_kind_of_task_is_shown(name: str) -> None:
     told: dict[str, Any] = shown(name)

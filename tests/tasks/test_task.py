@@ -116,6 +116,56 @@ def test_a_file_of_the_users_own_takes_the_place_of_the_hub() -> None:
     assert (data.file, data.hub, data.demo, data.split) == ("mine.jsonl", None, None, "test")
 
 
+# --------------------------------------------------------------------------- judges and reducers
+
+JUDGE = {"judge": "execution", "tests": "assert f() == {{ why }}", "calls": "{{ ['f'] }}"}
+
+
+def test_a_task_with_a_judge_executes_and_reads_its_columns(write: Any) -> None:
+    task, plain = load_task(write.own(judging=[JUDGE])), load_task(write.own("plain"))
+    assert (task.executes, plain.executes) == (True, False)
+    assert task.columns == plain.columns | {"why"}
+    assert plain.judges == ()
+
+
+def test_each_metric_is_reduced_by_its_own_rule_or_the_tasks(write: Any) -> None:
+    metrics = ["exact_match", {"metric": "exact_match", "label": "one of two", "reducer": "pass@2"}]
+    task = load_task(write.own(repeats=3, reducer="pass@3", metrics=metrics))
+    assert task.reducers == {"exact_match": "pass@3", "one of two": "pass@2"}
+
+
+def test_a_metric_without_its_judge(write: Any) -> None:
+    _refused(DataError, "own.yaml: metrics[1]: passes reads what the judge 'execution' says, but the section judging "
+             "does not list it.", write.own(metrics=["exact_match", "passes"]))  # fmt: skip
+
+
+def test_judges_need_an_answer_that_is_written_and_read(write: Any) -> None:
+    bare = {"metric": "exact_match", "answer": {"parser": "number"}}
+    _refused(DataError, "own.yaml: judging: judges read an answer, but nothing says how; add answer: {parser: code}",
+             write.own(answer=None, metrics=[bare], judging=[JUDGE]))  # fmt: skip
+    changes = {"judging": [JUDGE | {"tests": ""}]}
+    _refused(UsageError, "hellaswag: the judge execution judges what a model writes, and the method choice_likelihood "
+             "lets it write nothing", "hellaswag", changes=changes)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"judging": [JUDGE | {"calls": "f"}]}, "judging[0].calls: this field takes one {{ expression }}"),
+        ({"judging": [JUDGE | {"test": "f"}]}, "judging[0]: test: unknown key; did you mean 'tests'?"),
+        ({"judging": ["execute"]}, "judging[0]: unknown judge 'execute'; did you mean 'execution'?"),
+        ({"judging": "execution"}, "judging: Input should be a valid tuple"),
+    ],
+)
+def test_a_faulty_judge(write: Any, changes: dict[str, Any], message: str) -> None:
+    _refused(DataError, message, write.own(**changes))
+
+
+def test_a_reducer_of_a_metric_that_draws_too_much() -> None:
+    _refused(UsageError, "the reducer 'pass@8' draws 8 of the repeats, but there are 5 of them.", "humaneval",
+             protocol="lm-eval-64", changes={"repeats": 5})  # fmt: skip
+
+
 # --------------------------------------------------------------------------- subsets
 
 
