@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any, Protocol
 
 from evalharness.types import (
@@ -22,6 +22,7 @@ from evalharness.types import (
     Sample,
     Sampling,
     Score,
+    ToolSchema,
     ToolUse,
     Verdict,
 )
@@ -179,6 +180,8 @@ def _call(call: Call) -> dict[str, Any]:
         encoded["tokens"] = len(call.prompt.ids)
     if call.prompt.cut:
         encoded["cut"] = call.prompt.cut
+    if call.prompt.tools:
+        encoded["tools"] = [asdict(tool) for tool in call.prompt.tools]
     if call.sampling is not None:
         encoded["sampling"] = _sampling(call.sampling)
     if call.completions:
@@ -265,7 +268,12 @@ def _attempt_of(repeat: Mapping[str, Any]) -> Attempt:
 def _call_of(call: Mapping[str, Any]) -> Call:
     sampling = call.get("sampling")
     return Call(
-        prompt=Prompt(messages=(), text=call["prompt"], cut=call.get("cut", 0)),
+        prompt=Prompt(
+            messages=(),
+            text=call["prompt"],
+            cut=call.get("cut", 0),
+            tools=tuple(ToolSchema(**tool) for tool in call.get("tools", ())),
+        ),
         sampling=None if sampling is None else _sampling_of(sampling),
         completions=tuple(completion_of(completion) for completion in call.get("completions", ())),
         continuations=tuple(call.get("continuations", ())),

@@ -65,6 +65,15 @@ class CompletionRecord(Record):
     """From sending the request to its answer, where a server answered."""
 
 
+class ToolRecord(Record):
+    """A tool as the model was told of it."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    """JSON schema of the arguments."""
+
+
 class CallRecord(Record):
     """One call of a method: a generation has completions, a scoring has continuations."""
 
@@ -74,6 +83,8 @@ class CallRecord(Record):
     """Tokens of the prompt; absent without a tokenizer."""
     cut: int | None = None
     """Tokens cut from the prompt's left, where there were any."""
+    tools: list[ToolRecord] | None = None
+    """What the model was told that it may call natively; a chat template has put it into the prompt."""
     sampling: SamplingRecord | None = None
     completions: list[CompletionRecord] | None = None
     continuations: list[str] | None = None

@@ -27,6 +27,7 @@ from evalharness.types import (
     Sample,
     Sampling,
     Score,
+    ToolSchema,
     ToolUse,
     Verdict,
 )
@@ -88,6 +89,10 @@ prompts = st.builds(
     text=texts,
     ids=st.none() | st.lists(st.integers(0, 9), max_size=3).map(tuple),
     cut=st.integers(0, 3),
+    tools=st.lists(
+        st.builds(ToolSchema, name=texts, description=texts, parameters=st.dictionaries(texts, texts, max_size=2)),
+        max_size=1,
+    ).map(tuple),
 )
 generations = st.builds(
     Call, prompt=prompts, sampling=samplings, completions=st.lists(completions, max_size=3).map(tuple)

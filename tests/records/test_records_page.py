@@ -15,6 +15,7 @@ from evalharness.records.sample import (
     RepeatRecord,
     SampleRecord,
     SamplingRecord,
+    ToolRecord,
     ToolUseRecord,
     VerdictRecord,
 )
@@ -31,6 +32,7 @@ RECORDS = (
     SamplingRecord,
     VerdictRecord,
     ToolUseRecord,
+    ToolRecord,
 )
 
 
