@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
-from typing import Any
 
 from evalharness.sandbox.inside.channel import Channel, TooLong
 from evalharness.sandbox.inside.confine import confine
 from evalharness.sandbox.inside.plain import NotPlain, decoded, encoded
+
+TYPE_CHECKING = False  # inside/__init__.py says why
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main(job: dict[str, Any]) -> None:
@@ -39,8 +41,7 @@ def answer_call(channel: Channel, module: Any, call: dict[str, Any]) -> None:
         if function is None:
             raise NameError(f"name {call['name']!r} is not defined")
         value = encoded(function(*decoded(call["args"]), **decoded(call["kwargs"])))
-        with suppress(Exception):
-            sys.stdout.flush()  # what it printed is shown even though its box is ended
+        _flush()
         channel.send(answer=number, value=value)
     except NotPlain as error:
         channel.send(answer=number, refused=f"returned {error}, which is no plain data")
@@ -48,6 +49,14 @@ def answer_call(channel: Channel, module: Any, call: dict[str, Any]) -> None:
         channel.send(answer=number, too_long=f"returned {error}")
     except BaseException as error:
         channel.send(answer=number, raised=said_of(error))
+
+
+def _flush() -> None:
+    """Let go of what was printed: it is shown even though the box is ended."""
+    try:
+        sys.stdout.flush()
+    except Exception:
+        return
 
 
 def said_of(error: BaseException) -> dict[str, Any]:

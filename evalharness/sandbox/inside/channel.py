@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+
+TYPE_CHECKING = False  # inside/__init__.py says why
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class TooLong(Exception):

@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from typing import Any
+
+TYPE_CHECKING = False  # inside/__init__.py says why
+if TYPE_CHECKING:
+    from typing import Any
 
 READY = b"\0ready\0"
 """What a box says on standard error once it holds nothing but its program."""

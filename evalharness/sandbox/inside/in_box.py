@@ -7,12 +7,15 @@ it cannot answer before its tests run, but it may have changed what they stand o
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from evalharness.sandbox.inside.candidate import said_of
 from evalharness.sandbox.inside.channel import Channel
 from evalharness.sandbox.inside.confine import confine
 from evalharness.sandbox.inside.tester import outcome_of
+
+TYPE_CHECKING = False  # inside/__init__.py says why
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main(job: dict[str, Any]) -> None:

@@ -8,7 +8,10 @@ the standard library that hold data (Counter, deque, dates, ...) arrive as thems
 from __future__ import annotations
 
 import re
-from typing import Any
+
+TYPE_CHECKING = False  # inside/__init__.py says why
+if TYPE_CHECKING:
+    from typing import Any
 
 _ITEMS = 100_000
 """An iterator is sent as its items, so many at most."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from evalharness.sandbox.inside.confine import confine
+
+TYPE_CHECKING = False  # inside/__init__.py says why
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main(job: dict[str, Any]) -> None:

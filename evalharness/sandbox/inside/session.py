@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import io
 import sys
-from typing import Any
 
 from evalharness.sandbox.inside.channel import Channel
 from evalharness.sandbox.inside.confine import confine
+
+TYPE_CHECKING = False  # inside/__init__.py says why
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Full(BaseException):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import _thread
 import builtins
 import sys
-import threading
-from typing import Any
 
 from evalharness.sandbox.inside.channel import Channel, TooLong
 from evalharness.sandbox.inside.confine import confine
 from evalharness.sandbox.inside.plain import NotPlain, decoded, encoded
+
+TYPE_CHECKING = False  # inside/__init__.py says why
+if TYPE_CHECKING:
+    from typing import Any
 
 _LONGEST_EXPLANATION = 600
 _NONSENSE = "the program wrote something else where its answer belongs"
@@ -31,7 +34,7 @@ class Candidate:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._calls = 0
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time = _thread.allocate_lock()
         self.ended: Ended | None = None
         self.last: str | None = None
         """What came of the last call, for the explanation."""
