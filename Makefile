@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV ?= .venv
 CONSTRAINTS ?= -c .ci/constraints.txt
 PYTEST_OPTIONS ?=
+# Test files run side by side in so many processes; several of them hold a model of a few hundred megabytes.
+WORKERS ?= 2
 BIN = $(VENV)/bin
 
 .PHONY: demo test docs clean
@@ -19,7 +21,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_OPTIONS)
 
 docs: $(VENV)/.dev
 	$(BIN)/mkdocs build --strict

@@ -47,6 +47,8 @@ class Reference:
     """The choices as the continuations say them, without the delimiter before them."""
     units: Mapping[str, int] = field(default_factory=dict)
     """Lengths that perplexities are divided by: ``words``, ``bytes``, ``characters``."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the task's `facts` say of the sample, for metrics that ask for more than what is right."""
 
 
 # --------------------------------------------------------------------------- prompts and requests
@@ -378,7 +380,7 @@ class Verdict:
     candidate: int
     """Number of the candidate in its attempt."""
     label: str
-    """Of an execution: pass, fail, error, timeout, memory, output_limit or sandbox_error."""
+    """Of a program that was run: pass, fail, error, timeout, memory, output_limit or missing_package."""
     explanation: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     """Further facts: of an execution the program, the level of isolation, seconds, whether the tests ran in the box."""
@@ -418,3 +420,7 @@ class Score:
     weight: float = 1.0
     """Share in the aggregate: words of the document for word perplexity, 1 elsewhere."""
     explanation: str | None = None
+    parts: tuple[float, ...] = ()
+    """Of a metric of the corpus (BLEU, say): the sample's counts, whose sums over all samples make the score."""
+    undecided: bool = False
+    """Whether the metric came to no end within its limits: then the value is the worst one, and is counted apart."""

@@ -28,6 +28,8 @@ def inspect(
     errored: Annotated[bool, typer.Option("--errored", help="Failed.")] = False,
     empty: Annotated[bool, typer.Option("--empty", help="Nothing was said.")] = False,
     cut: Annotated[bool, typer.Option("--cut", help="The prompt was cut to the model's context.")] = False,
+    undecided: Annotated[bool, typer.Option(
+        "--undecided", help="A metric came to no end within its time or memory.")] = False,
     outcome: Annotated[list[str] | None, typer.Option(
         help="Of this verdict, as pass, fail, error, timeout; may be given more than once.")] = None,
     subset: Annotated[str | None, typer.Option(help="Of this subset.")] = None,
@@ -47,7 +49,14 @@ def inspect(
         raise UsageError("--wrong and --right exclude each other; without either both are shown.")
     if wrong or right or metric:
         _check_metric(found, metric)
-    wanted = {"unparsed": unparsed, "truncated": truncated, "errored": errored, "empty": empty, "cut": cut}
+    wanted = {
+        "unparsed": unparsed,
+        "truncated": truncated,
+        "errored": errored,
+        "empty": empty,
+        "cut": cut,
+        "undecided": undecided,
+    }
     flags = frozenset(flag for flag, given in wanted.items() if given)
     labels = frozenset(outcome or ())
     samples = selected(

@@ -6,7 +6,7 @@
 | zeros and ones, samples in clusters | the same of counts divided by the design effect | the score test of these |
 | any other mean, samples in clusters | Student's t over clusters | the same |
 | any other mean | Student's t of the differences | the same |
-| weighted or geometric means (perplexities), up to 2,000 units | paired bootstrap, BCa | approximate randomisation |
+| weighted and geometric means, BLEU and the like, 2,000 units | paired bootstrap, BCa | approximate randomisation |
 | the same, more units | normal, the error by leaving out one unit at a time | the same |
 """
 
@@ -183,8 +183,7 @@ def _mean(olds: list[float], news: list[float], clusters: list[str] | None) -> _
 def _corpus(used: Pairs, metric: str, facts: MetricFacts, clusters: list[str] | None) -> _Found:
     from evalharness.stats.resampling import approximate_randomisation, jackknife, paired_parts, resamples
 
-    old_NK, new_NK = (corpus_parts([pair[side] for pair in used], metric, facts) for side in (0, 1))
-    aggregate = corpus_metric(facts)
+    (old_NK, aggregate), (new_NK, _) = (of_sums([pair[side] for pair in used], metric, facts) for side in (0, 1))
     baseline, candidate = float(aggregate(old_NK.sum(0))), float(aggregate(new_NK.sum(0)))
     both_NK, apart = paired_parts(new_NK, old_NK, aggregate)
     units = len(used) if clusters is None else len(set(clusters))
@@ -198,20 +197,42 @@ def _corpus(used: Pairs, metric: str, facts: MetricFacts, clusters: list[str] | 
     return _Found(baseline, candidate, found.standard_error, p_value, "approximate randomisation", found.bound)
 
 
+def of_sums(samples: Sequence[SampleScores], metric: str, facts: MetricFacts) -> tuple[Floats, OfSums]:
+    """What an aggregate sums up over the samples, [N, K], and the aggregate as a function of such sums."""
+    kind = facts.aggregate
+    if kind == "corpus_bleu" or kind == "corpus_chrf" or kind == "corpus_ter":
+        from evalharness.stats.corpus import corpus_sums
+
+        return corpus_sums(kind, [each.parts[metric] for each in samples], [each.subset for each in samples])
+    return corpus_parts(samples, metric, facts), corpus_metric(facts)
+
+
 def corpus_parts(samples: Sequence[SampleScores], metric: str, facts: MetricFacts) -> Floats:
-    """What a weighted or geometric mean sums up, [N, 2]: (weight x value or its logarithm, weight)."""
+    """What a weighted or geometric mean sums up, [N, 2]: (weight x value or its logarithm, weight); a difference of two
+    means sums up both sides, [N, 4]."""
     import numpy as np
 
+    if facts.aggregate == "difference":
+        sides = [(max(weight, 0.0), max(-weight, 0.0), value) for weight, value in _weighted(samples, metric)]
+        return np.array([(first * value, first, second * value, second) for first, second, value in sides])
     geometric = facts.aggregate == "geometric_mean"
-    rows = [(sample.weights.get(metric, 1.0), sample.scores[metric]) for sample in samples]
-    return np.array([(weight * (math.log(value) if geometric else value), weight) for weight, value in rows])
+    return np.array(
+        [(weight * (math.log(value) if geometric else value), weight) for weight, value in _weighted(samples, metric)]
+    )
+
+
+def _weighted(samples: Sequence[SampleScores], metric: str) -> list[tuple[float, float]]:
+    return [(sample.weights.get(metric, 1.0), sample.scores[metric]) for sample in samples]
 
 
 def corpus_metric(facts: MetricFacts) -> OfSums:
-    """The mean as a function of such sums."""
+    """The mean, or the difference of two, as a function of such sums."""
     import numpy as np
 
     def aggregate(sums: Floats) -> Floats:
+        if facts.aggregate == "difference":
+            with np.errstate(invalid="ignore"):  # a resample may miss a side; it then says nothing
+                return np.asarray(sums[..., 0] / sums[..., 1] - sums[..., 2] / sums[..., 3])
         mean = sums[..., 0] / sums[..., 1]
         return np.asarray(np.exp(mean) if facts.aggregate == "geometric_mean" else mean)
 

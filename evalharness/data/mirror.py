@@ -27,7 +27,7 @@ def load(options: DataOptions, split: str, config: str | None, root: Path) -> Sp
     """
     path = locate(root, options, config, split)
     rows = read_rows(path)
-    part = _part(path.with_name(f"{split}.indices.json"))
+    part = read_part(path.with_name(f"{split}.indices.json"))
     source = Source(
         kind="mirror",
         location=path.relative_to(root).as_posix(),
@@ -64,7 +64,7 @@ def locate(root: Path, options: DataOptions, config: str | None, split: str) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """Which original rows a mirror carries."""
 
     indices: list[int]
@@ -72,7 +72,12 @@ class _Part:
     """Rows of the original split; None where the file says only that it is a subset."""
 
 
-def _part(path: Path) -> _Part | None:
+def read_part(path: Path) -> Part | None:
+    """What a file ``<split>.indices.json`` says; None where there is none.
+
+    Raises:
+        DataError: it says something else.
+    """
     if not path.is_file():
         return None
     content = _read_json(path)
@@ -81,7 +86,7 @@ def _part(path: Path) -> _Part | None:
         raise DataError(f"{path}: 'indices' must be the list of the rows' original positions.")
     if type(rows) is not int and rows != "subset":
         raise DataError(f"{path}: 'source_rows' must be the original number of rows, or \"subset\" if unknown.")
-    return _Part(indices, rows if isinstance(rows, int) else None)
+    return Part(indices, rows if isinstance(rows, int) else None)
 
 
 def _aliases(root: Path) -> Mapping[str, Mapping[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -24,9 +24,28 @@ class PublishedOptions(Options):
     """Where it is published, at a commit."""
 
 
+class PublishedRowsOptions(PublishedOptions):
+    """A published file that holds the evaluated rows: lines of JSON, one list, or one object."""
+
+    rows: Name | None = None
+    """Key of the list of rows, where the file is one object."""
+    columns: tuple[Name, ...] = ()
+    """Further keys of that object: their values are columns of every row."""
+
+    @model_validator(mode="after")
+    def _columns_of_an_object(self) -> PublishedRowsOptions:
+        if self.columns and self.rows is None:
+            raise ValueError("columns are keys of the one object that the file is; name its list of rows under rows.")
+        return self
+
+
 class PromptFileOptions(PublishedOptions):
     """A published file of a prompt, whose worked questions are demonstrations; ``{subset}`` in path and url is filled
     in."""
+
+    format: Literal["big_bench_hard", "pal", "problem_answer", "program_of_thoughts"] = "big_bench_hard"
+    """How the file writes its questions: as the text files of BIG-Bench Hard, the Python sources of PAL and of program
+    of thoughts, or as problems with their answers (A Survey of Large Language Models)."""
 
 
 class TableOptions(PublishedOptions):
@@ -50,7 +69,7 @@ class JoinOptions(Options):
 class DataOptions(Options):
     """Where a task's rows come from.
 
-    Exactly one of `hub`, `file`, `package` and `generator`; beside `hub`, a `package` may stand in for it.
+    Exactly one of `hub`, `file`, `package`, `published` and `generator`; beside `hub`, a `package` may stand in for it.
     """
 
     hub: HubId | None = None
@@ -66,10 +85,14 @@ class DataOptions(Options):
     """The split that is evaluated."""
     subsets: dict[str, tuple[PathPart, ...]] = Field(default_factory=dict)
     """Configurations that together are the task, by group: ``{stem: [astronomy, ...]}``."""
+    subset_column: Name | None = None
+    """Column that says which of the `subsets` a row belongs to, where one configuration holds them all; a dot leads
+    into an object: ``metadata.library``."""
     id: Name | None = None
     """Column that names a row; without it a row is named by its position in the original split."""
-    cluster: Name | None = None
-    """Column that samples of one source share (a passage with several questions): intervals count it once."""
+    cluster: Name | Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    """Column that samples of one source share (a passage with several questions), or several that together name it:
+    intervals count it once."""
     rows: dict[str, PositiveInt] = Field(default_factory=dict)
     """Rows that each original split has: the N of "n of N" where a source itself does not know."""
     file: Name | None = None
@@ -79,24 +102,31 @@ class DataOptions(Options):
     """
     package: Name | None = None
     """An installed Python package that carries `file`."""
+    published: PublishedRowsOptions | None = None
+    """A published file, for rows that no data set of the hub has."""
     generator: Name | None = None
     """A generator of the registry, which makes the rows."""
+    rename: dict[Name, Name] = Field(default_factory=dict)
+    """New names of columns, by their own, in which ``{subset}`` is filled in: ``{"{subset}": translation}``."""
     join: JoinOptions | None = None
     """Another split, whose columns are added to each row of the evaluated one."""
     tables: dict[Name, TableOptions] = Field(default_factory=dict)
     """Tables by the name of a column, which holds the table's sha256 in every row: scoring looks it up by that."""
+    texts: dict[Name, PublishedOptions] = Field(default_factory=dict)
+    """Published texts, such as a long prompt, by the name of a column that holds them in every row."""
     demo: Name | None = None
     """A bundled sample in the benchmark's style, used only under ``--allow-demo``."""
 
     @model_validator(mode="after")
     def _one_source(self) -> DataOptions:
-        alone = {"hub": self.hub, "generator": self.generator}
+        published = self.published.path if self.published else None
+        alone = {"hub": self.hub, "generator": self.generator, "published": published}
         alone["package" if self.package else "file"] = self.package or self.file
         given = [name for name, value in alone.items() if value]
         if len(given) != 1 and given != ["hub", "package"]:
             raise ValueError(
                 f"one source is needed but {' and '.join(given) or 'none'} is given; "
-                "name one of hub, file, package (with file) and generator, or hub with package and file."
+                "name one of hub, file, package (with file), published and generator, or hub with package and file."
             )
         if self.package and not self.file:
             raise ValueError(f"package '{self.package}' needs file: the path of the rows inside the package.")
@@ -107,10 +137,13 @@ class DataOptions(Options):
         for key, value in (("revision", self.revision), ("config", self.config), ("mirror", self.mirror)):
             if value and not self.hub:
                 raise ValueError(f"{key} belongs to hub, which is not given; remove {key} or name the hub's data set.")
-        if self.config and self.subsets:
+        if self.subset_column and not self.subsets:
+            raise ValueError(f"subset_column is '{self.subset_column}', but no subsets are given; list its values.")
+        if self.config and self.subsets and not self.subset_column:
             raise ValueError("config and subsets are both given; subsets are the configurations, so remove config.")
-        if self.generator and self.subsets:
-            raise ValueError("subsets are given beside generator, which has none; remove subsets.")
+        for source, alone in (("generator", bool(self.generator)), ("published", bool(self.published))):
+            if alone and self.subsets and not self.subset_column:
+                raise ValueError(f"subsets are given beside {source}, which has none; remove subsets.")
         if self.rows and self.subsets:
             raise ValueError("rows cannot be given beside subsets, whose numbers of rows differ; remove rows.")
         repeated = [name for name, count in Counter(self.subset_names).items() if count > 1]
@@ -135,4 +168,5 @@ class DataOptions(Options):
     def name(self) -> str:
         """What the data are called in a sentence: the hub's id, the package and file, the file, the generator."""
         packaged = f"{self.package}:{self.file}" if self.package else self.file
-        return self.hub or packaged or f"generator {self.generator}"
+        published = self.published.path if self.published else None
+        return self.hub or packaged or published or f"generator {self.generator}"

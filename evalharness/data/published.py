@@ -28,11 +28,8 @@ def published_text(path: str, url: str, settings: SourceSettings, *, what: str, 
         MissingDataError: the file is neither at hand nor can it be fetched.
         DataError: it is at hand and no text.
     """
-    root = mirror_root(settings)
-    for folder in (root.parent / "extra", root / "extra") if root else ():
-        for file in (folder / path, folder / f"{path}.gz"):
-            if file.is_file():
-                return _read(file), f"extra/{path}"
+    if (file := beside_mirror(path, settings)) is not None:
+        return _read(file), f"extra/{path}"
     cached = cache_folder("prompts") / sha256_text(url)
     if cached.is_file():
         return cached.read_text(encoding="utf-8"), url
@@ -40,6 +37,14 @@ def published_text(path: str, url: str, settings: SourceSettings, *, what: str, 
     cached.parent.mkdir(parents=True, exist_ok=True)
     cached.write_text(text, encoding="utf-8")
     return text, url
+
+
+def beside_mirror(path: str, settings: SourceSettings) -> Path | None:
+    """The file in the folder ``extra/``, plain or gzipped; None where it is not there."""
+    root = mirror_root(settings)
+    folders = (root.parent / "extra", root / "extra") if root else ()
+    files = (folder / name for folder in folders for name in (path, f"{path}.gz"))
+    return next((file for file in files if file.is_file()), None)
 
 
 def cache_folder(name: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from evalharness.data.split import Row, Split, require_columns
@@ -17,24 +17,26 @@ def samples(
     *,
     subset: str | None = None,
     id_column: str | None = None,
-    cluster_column: str | None = None,
+    cluster_column: str | Sequence[str] | None = None,
 ) -> Iterator[Sample]:
     """Samples of a split, in its order.
 
     The id is the value of `id_column`, or the position in the original split; with a `subset`, ``subset/id``.
     The content hash is sha256(canonical JSON of the row's `columns`), so a column that the task does not read
-    changes nothing. Samples whose `cluster_column` holds the same are one cluster, named by a hash of it.
+    changes nothing. Samples whose `cluster_column` holds the same (each of them, where there are several) are
+    one cluster, named by a hash of it.
 
     Raises:
         DataError: a column is missing (at the call); an id is missing or repeated, or a value cannot be
             hashed (when its sample is reached).
     """
-    require_columns(split, {*columns, *(name for name in (id_column, cluster_column) if name)})
-    return _samples(split, sorted(columns), subset, id_column, cluster_column)
+    together = [cluster_column] if isinstance(cluster_column, str) else list(cluster_column or ())
+    require_columns(split, {*columns, *together, *([id_column] if id_column else [])})
+    return _samples(split, sorted(columns), subset, id_column, together)
 
 
 def _samples(
-    split: Split, columns: list[str], subset: str | None, id_column: str | None, cluster_column: str | None
+    split: Split, columns: list[str], subset: str | None, id_column: str | None, together: list[str]
 ) -> Iterator[Sample]:
     where = split.source.location
     seen: dict[str, int] = {}
@@ -52,7 +54,7 @@ def _samples(
             row=row,
             content_hash=_content_hash(row, columns, where, index),
             subset=subset,
-            cluster=None if cluster_column is None else _content_hash(row, [cluster_column], where, index)[:16],
+            cluster=_content_hash(row, together, where, index)[:16] if together else None,
         )
 
 

@@ -1,16 +1,20 @@
-"""Where a split is looked for: mirror, local file, package, generator, hub; the bundled sample only on request."""
+"""Where a split is looked for: mirror, local file, package, published file, generator, hub; the bundled sample only
+on request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from evalharness.data import demo, generated, hub, local, mirror
+from evalharness.data import demo, generated, hub, local, mirror, published_rows
 from evalharness.data.join import joined
 from evalharness.data.options import DataOptions
+from evalharness.data.rename import renamed
 from evalharness.data.settings import MissingDataError, SourceSettings, mirror_root
 from evalharness.data.split import Source, Split, require_columns
+from evalharness.data.subsets import of_subset
 from evalharness.data.tables import with_tables
+from evalharness.data.texts import with_texts
 from evalharness.data.unavailable import Unavailable
 from evalharness.errors import DataError, nearest
 
@@ -25,13 +29,14 @@ def load_split(
     settings: SourceSettings | None = None,
     base_dir: Path = Path(),
 ) -> Split:
-    """Rows of `split`, from the first source that has them, with the columns of `options.join` and `options.tables`.
+    """Rows of `split`, from the first source that has them, with the columns of `options.join`, `tables` and `texts`.
 
     A task's splits are all bundled ones or none: where the demo may stand in, the evaluated split decides, so
     that a demonstration of the demo never stands before a question of the benchmark, nor the reverse.
 
     Args:
-        subset: one of `options.subsets`, loaded as the configuration of that name.
+        subset: one of `options.subsets`: the configuration of that name, or the rows that `options.subset_column` says
+            are of it.
         base_dir: folder of the task file, from which `options.file` is looked up.
 
     Raises:
@@ -58,7 +63,10 @@ def _first(options: DataOptions, split: str, subset: str | None, settings: Sourc
             loaded = load(split)
             if options.join and split == options.split:
                 loaded = joined(loaded, load(options.join.split), options.join.key)
-            return with_tables(loaded, options.tables, settings)
+            if options.subset_column and subset is not None:
+                loaded = of_subset(loaded, options.subset_column, subset)
+            with_columns = with_tables(renamed(loaded, options.rename, subset), options.tables, settings)
+            return with_texts(with_columns, options.texts, settings)
         except Unavailable as reason:
             tried.append(str(reason))
     raise MissingDataError(_sentence(options, split, subset, settings, tried))
@@ -68,6 +76,7 @@ def _sources(
     options: DataOptions, subset: str | None, settings: SourceSettings, base_dir: Path
 ) -> Iterator[Callable[[str], Split]]:
     """Every place that may have splits of the data: a function from a split's name to its rows."""
+    subset = None if options.subset_column else subset
     config = subset or options.config
     if options.hub and (root := mirror_root(settings)):
         yield lambda split: mirror.load(options, split, config, root)
@@ -75,6 +84,8 @@ def _sources(
         yield lambda split: local.load_file(options, split, subset, base_dir)
     if options.package:
         yield lambda split: local.load_package(options, split, subset)
+    if options.published:
+        yield lambda split: published_rows.load(options, split, settings)
     if options.generator:
         yield lambda split: generated.load(options, split)
     if options.hub and settings.hub:

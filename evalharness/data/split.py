@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from evalharness.errors import DataError, nearest
 
-SourceKind = Literal["mirror", "file", "package", "generator", "hub", "demo"]
+SourceKind = Literal["mirror", "file", "package", "published", "generator", "hub", "demo"]
 Row = Mapping[str, Any]
 
 
@@ -18,7 +18,8 @@ class Source:
 
     kind: SourceKind
     location: str
-    """Path inside the mirror or package, path of the file, id on the hub, name of the generator or demo."""
+    """Path inside the mirror or package, path of the file, id on the hub, name of the generator or demo; of a published
+    file the path below extra/ or the address."""
     split: str
     config: str | None = None
     sha256: str | None = None

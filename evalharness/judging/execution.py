@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -12,14 +10,14 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from evalharness.errors import DataError, ServiceError
+from evalharness.errors import DataError
 from evalharness.judging.base import Bench, Judge
+from evalharness.judging.programs import boxes_of, facts_of, fault_of, labelled
 from evalharness.prompting.templates import Expression, Template
-from evalharness.sandbox.outcome import Limits, Outcome
+from evalharness.sandbox.outcome import Limits
 from evalharness.types import Parsed, Sample, Verdict
 
-TAIL = 2000
-"""Characters of what a program printed that a verdict keeps, from its end."""
+_MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +30,7 @@ class Trial:
     calls: tuple[str, ...]
     reference: str | None
     in_box: bool
+    disk: int = 0
 
 
 class Execution(Judge):
@@ -39,11 +38,14 @@ class Execution(Judge):
 
     The tests run in a box of their own, where each name of `calls` calls the candidate's function through a pipe: the
     candidate neither sees them nor can say what came of them. `in_box` runs them in the candidate's process, for tests
-    that hand over objects of the candidate's own classes. A candidate without an answer has the label ``error``.
+    that hand over objects of the candidate's own classes. A candidate without an answer has the label ``error``, and
+    one that imports what the boxes' Python does not have ``missing_package``.
     """
 
     executes: ClassVar[bool] = True
-    templated: ClassVar[tuple[str, ...]] = ("program", "setup", "tests", "calls", "reference", "in_box")
+    templated: ClassVar[tuple[str, ...]] = (
+        "program", "setup", "tests", "calls", "reference", "in_box", "as_text", "memory", "disk",
+    )  # fmt: skip
 
     judge: str = "execution"
     program: str = "{{ answer }}"
@@ -52,14 +54,21 @@ class Execution(Judge):
     """Template: what is run before the tests, beside them: helpers and imports that they use."""
     tests: str
     """Template: Python that raises where the program is wrong."""
-    calls: str
+    calls: str = "{{ [] }}"
     """Expression: the names of the program's functions that the tests call, as a list."""
     reference: str | None = None
     """Template: a right program. Where it is slow itself, a candidate that reaches the time limit gets more."""
     in_box: bool | str = False
     """Whether the tests run in the program's own process; or an expression that says so of a row."""
+    as_text: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")
+    """Name of the variable in which the tests find the program as a text, for tests that run it themselves as a part of
+    another; needs `in_box`."""
     seconds: float = Field(default=3.0, gt=0.0)
     """Time limit of a program with its tests."""
+    memory: int = Field(default=1024, ge=64)
+    """MiB of address space."""
+    disk: int | str = Field(default=0)
+    """MiB of files that may be written, in the folder that it runs in; or an expression that says so of a row."""
 
     @cached_property
     def _texts(self) -> Mapping[str, Template]:
@@ -69,53 +78,68 @@ class Execution(Judge):
         }
 
     @cached_property
-    def _calls(self) -> Expression:
-        return Expression(self.calls, f"{self._where}.calls")
-
-    @cached_property
-    def _in_box(self) -> Expression | None:
-        return Expression(self.in_box, f"{self._where}.in_box") if isinstance(self.in_box, str) else None
+    def _values(self) -> Mapping[str, Expression]:
+        sources = {"calls": self.calls, "in_box": self.in_box, "disk": self.disk}
+        return {
+            field: Expression(source, f"{self._where}.{field}")
+            for field, source in sources.items()
+            if isinstance(source, str)
+        }
 
     @property
     def templates(self) -> Sequence[Template | Expression]:
-        return [*self._texts.values(), self._calls, *([self._in_box] if self._in_box else [])]
+        return [*self._texts.values(), *self._values.values()]
 
     def trial(self, sample: Sample, answer: str) -> Trial:
         """What is run where a sample is answered so.
 
         Raises:
-            DataError: a template fails on the row, or yields no list of names, or no truth value.
+            DataError: a template fails on the row, or yields no list of names, no truth value or no number.
         """
-        values = {"subset": sample.subset, **sample.row, "answer": answer}
-        texts = {field: template(values) for field, template in self._texts.items()}
-        calls = self._calls(values)
-        if not isinstance(calls, list | tuple) or not all(isinstance(n, str) and n.isidentifier() for n in calls):
-            raise DataError(f"{self._calls.where}: this field must yield a list of function names, not {calls!r:.80}.")
-        in_box = self._in_box(values) if self._in_box else self.in_box
-        if not isinstance(in_box, bool):
-            raise DataError(f"{self._where}.in_box: this field must yield true or false, not {in_box!r:.80}.")
+        row = {"subset": sample.subset, **sample.row, "answer": answer}
+        texts = {field: template(row) for field, template in self._texts.items()}
+        values: dict[str, Any] = {"in_box": self.in_box, "disk": self.disk}
+        values |= {field: expression(row) for field, expression in self._values.items()}
+        for field, fits, what in (
+            ("calls", _is_names(values["calls"]), "a list of function names"),
+            ("in_box", isinstance(values["in_box"], bool), "true or false"),
+            ("disk", type(values["disk"]) is int and values["disk"] >= 0, "a whole number of MiB"),
+        ):
+            if not fits:
+                raise DataError(f"{self._where}.{field}: this field must yield {what}, not {values[field]!r:.80}.")
         return Trial(
             program=texts["program"],
             setup=texts["setup"],
             tests=texts["tests"],
-            calls=tuple(calls),
+            calls=tuple(values["calls"]),
             reference=texts.get("reference"),
-            in_box=in_box,
+            in_box=values["in_box"],
+            disk=values["disk"],
         )
 
     def shown(self, sample: Sample, answer: str) -> dict[str, Any]:
         trial = asdict(self.trial(sample, answer))
-        return {**trial, "calls": list(trial["calls"])}
+        # Options that came later than the first hashes count where they are set.
+        later = {"as_text": self.as_text, "memory": self.memory, "disk": trial.pop("disk")}
+        unset = {"as_text": None, "memory": Execution.model_fields["memory"].default, "disk": 0}
+        return {
+            **trial,
+            "calls": list(trial["calls"]),
+            **{key: later[key] for key in later if later[key] != unset[key]},
+        }
 
     def faults(self, sample: Sample, answer: str) -> list[tuple[str, str]]:
         trial = self.trial(sample, answer)
         found = [
             (field, f"the {field} of sample {sample.id} is no Python: {fault}.")
             for field in ("program", "setup", "tests", "reference")
-            if (source := getattr(trial, field)) and (fault := _fault(source))
+            if not (self.as_text and field in ("program", "reference"))  # those are parts of a program
+            if (source := getattr(trial, field)) and (fault := fault_of(source))
         ]
         if not trial.calls and not trial.in_box:
             found.append(("calls", f"the tests of sample {sample.id} call no function of the program; name one."))
+        if self.as_text and not trial.in_box:
+            found.append(("as_text", f"the tests of sample {sample.id} run in a box without the program; set in_box."))
         return found
 
     async def verdicts(self, bench: Bench) -> tuple[Verdict, ...]:
@@ -125,48 +149,28 @@ class Execution(Judge):
     async def _verdict(self, bench: Bench, number: int, parsed: Parsed) -> Verdict:
         if parsed.value is None:
             return Verdict(judge=self.judge, candidate=number, label="error", explanation=parsed.why)
-        if bench.sandbox is None:
-            raise ServiceError(f"{bench.task}: a program is judged by running it, and this run has no sandbox.")
         trial = self.trial(bench.sample, parsed.value)
-        outcome = await bench.sandbox.test(
-            trial.program,
+        outcome = await boxes_of(bench).test(
+            self._source(trial.program),
             tests=trial.tests,
             calls=trial.calls,
             setup=trial.setup,
             in_box=trial.in_box,
-            limits=Limits(seconds=self.seconds),
-            reference=trial.reference,
+            limits=Limits(seconds=self.seconds, memory=self.memory * _MEBIBYTE, disk=trial.disk * _MEBIBYTE),
+            reference=None if trial.reference is None else self._source(trial.reference),
         )
-        if outcome.status == "sandbox_error":
-            raise ServiceError(f"{bench.task}: the sandbox failed, not the program: {outcome.explanation}")
+        label, explanation = await labelled(bench, outcome, f"{trial.setup}\n{trial.tests}")
         return Verdict(
             judge=self.judge,
             candidate=number,
-            label=outcome.status,
-            explanation=outcome.explanation,
-            details={"program": trial.program, **_facts(outcome)},
+            label=label,
+            explanation=explanation,
+            details={"program": trial.program, **facts_of(outcome)},
         )
 
-
-def _facts(outcome: Outcome) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "level": outcome.level,
-        "in_box": outcome.in_box,
-        "seconds": round(outcome.seconds, 3),
-    }
-    for stream, text in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
-        if text:
-            facts[stream] = text[-TAIL:]
-    return facts
+    def _source(self, program: str) -> str:
+        return f"{self.as_text} = {program!r}" if self.as_text else program
 
 
-def _fault(source: str) -> str | None:
-    """Why a text is no Python program; None where it is one."""
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            ast.parse(source)
-    except SyntaxError as error:
-        return f"{error.msg} (line {error.lineno})"
-    except (ValueError, RecursionError, MemoryError) as error:
-        return str(error) or type(error).__name__
-    return None
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(name, str) and name.isidentifier() for name in value)

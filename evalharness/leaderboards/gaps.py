@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import NormalDist
 
-from evalharness.comparison.difference import corpus_metric, corpus_parts
+from evalharness.comparison.difference import of_sums
 from evalharness.records.scores import MetricFacts, Scores
 from evalharness.stats.multiplicity import holm
 from evalharness.stats.paired import paired_difference
@@ -83,8 +83,10 @@ def _corpus(
     """Value, standard error, interval and p of a weighted or geometric mean: a function of sums of two parts."""
     from evalharness.stats.resampling import jackknife, paired_parts
 
-    first, second = (corpus_parts([scores[name].samples[id] for id in ids], metric, facts) for name in names)
-    both_NK, apart = paired_parts(first, second, corpus_metric(facts))
+    (first, aggregate), (second, _) = (
+        of_sums([scores[name].samples[id] for id in ids], metric, facts) for name in names
+    )
+    both_NK, apart = paired_parts(first, second, aggregate)
     if len(set(clusters or ids)) < 2:
         return float(apart(both_NK.sum(0))), None, None, None, None
     found = jackknife(both_NK, apart, clusters=clusters)

@@ -39,6 +39,7 @@ class Renderer:
         continuation: str | None,
         document: DocumentOptions | None,
         where: str,
+        facts: Mapping[str, str] | None = None,
     ) -> None:
         def text(source: str | None, field: str) -> Template | None:
             return None if source is None else Template(source, f"{where}: {field}")
@@ -67,6 +68,7 @@ class Renderer:
         self._turns: dict[tuple[int, bool], tuple[Sample, Turn]] = {}
         """Demonstrations already rendered: the same ones stand before sample after sample, and rendering them was
         half of the time of a replay. By identity, so each sample is kept beside its turn."""
+        self._facts = {name: Expression(source, f"{where}: facts.{name}") for name, source in (facts or {}).items()}
         self._choices: Expression | list[Template] | None = None
         self._gold: Expression | None = None
         self._after_choice: Template | None = None
@@ -106,6 +108,7 @@ class Renderer:
             self._units_of,
             self._gold,
             self._after_choice,
+            *self._facts.values(),
         ]
         parts += self._choices if isinstance(self._choices, list) else [self._choices]
         return [part for part in parts if part]
@@ -184,7 +187,7 @@ class Renderer:
         raise DataError(f"{self.where}: prompt.answer is missing: a demonstration needs an answer.")
 
     def reference(self, sample: Sample) -> Reference:
-        """What scoring needs: target, choices, lengths.
+        """What scoring needs: target, choices, lengths, facts.
 
         Raises:
             DataError: choices or targets that are no list of texts, or a gold position outside of it.
@@ -205,7 +208,8 @@ class Renderer:
         elif self._continuation:
             target = self._continuation(values)
         units = _units(self._units_of(values)) if self._units_of else {}
-        return Reference(target=target, choices=choices, units=units)
+        facts = {name: fact(values) for name, fact in self._facts.items()}
+        return Reference(target=target, choices=choices, units=units, facts=facts)
 
     def _any_of(self, template: Expression, sample: Sample) -> tuple[str, ...]:
         targets = _strings(template(_values(sample)), template.where)

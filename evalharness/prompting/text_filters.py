@@ -5,13 +5,17 @@ The clean-ups of single benchmarks stand here too, so that a definition names th
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from evalharness.prompting.api_filters import apibench_request
+from evalharness.prompting.bias_filters import FILTERS as BIAS_FILTERS
 from evalharness.prompting.code_filters import functions_used, needs_one_process
 from evalharness.prompting.function_filters import FILTERS as FUNCTION_FILTERS
+from evalharness.scoring.symbolic.boxes import last_box
 
 
 def after(text: str, mark: str) -> str:
@@ -22,6 +26,16 @@ def after(text: str, mark: str) -> str:
 def before(text: str, mark: str) -> str:
     """What precedes the first `mark`, stripped; the whole text where the mark is missing."""
     return text.split(mark, 1)[0].strip()
+
+
+def from_json(text: str) -> Any:
+    """The value that a text holds as JSON; whole numbers may have any number of digits."""
+    return json.loads(text, parse_int=_whole)
+
+
+def _whole(digits: str) -> int:
+    # Python reads 4,300 digits at most; decimals have no such limit.
+    return int(digits) if len(digits) < 4_000 else int(Decimal(digits))
 
 
 def letter(position: int) -> str:
@@ -92,11 +106,14 @@ def wikitext_detokenize(text: str) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
+    **BIAS_FILTERS,
     **FUNCTION_FILTERS,
     "after": after,
     "apibench_request": apibench_request,
     "before": before,
+    "from_json": from_json,
     "functions_used": functions_used,
+    "last_box": last_box,
     "letter": letter,
     "needs_one_process": needs_one_process,
     "position_of": position_of,

@@ -74,6 +74,8 @@ class BaselineRecord(Record):
     scores: dict[str, list[Number | None]]
     """By metric, in the order of the ids; null where a sample has none."""
     weights: dict[str, list[float]] = Field(default_factory=dict)
+    parts: dict[str, list[list[float]]] = Field(default_factory=dict)
+    """By metric of the corpus, each sample's counts; empty where a sample has none."""
     subset: list[str | None] = Field(default_factory=list)
     """Of each sample; empty where none has one."""
     cluster: list[str | None] = Field(default_factory=list)
@@ -133,7 +135,12 @@ def read_baseline(path: Path) -> BaselineRecord:
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise DataError(f"{path}: the key '{place}' is missing or wrong: {error.errors()[0]['msg']}.") from None
-    lists: list[Sequence[Any]] = [record.content, *record.scores.values(), *record.weights.values()]
+    lists: list[Sequence[Any]] = [
+        record.content,
+        *record.scores.values(),
+        *record.weights.values(),
+        *record.parts.values(),
+    ]
     lists += [few for few in (record.subset, record.cluster) if few]
     if any(len(one) != len(record.ids) for one in lists):
         raise DataError(f"{path}: its lists have different lengths; save the baseline again.")
@@ -158,6 +165,7 @@ def scores_of_baseline(path: Path) -> Scores:
             content_hash=content,
             scores={name: float(value) for name, value in values.items() if value is not None},
             weights={name: column[place] for name, column in record.weights.items()},
+            parts={name: column[place] for name, column in record.parts.items() if column[place]},
             subset=record.subset[place] if record.subset else None,
             cluster=record.cluster[place] if record.cluster else None,
             flags=tuple(record.flags.get(id, ())),
@@ -209,6 +217,11 @@ def _record(scores: Scores, history: list[Replacement]) -> BaselineRecord:
         scores={name: [_spelled(sample.scores.get(name)) for sample in samples] for name in scores.metrics},
         weights={
             name: [sample.weights.get(name, 1.0) for sample in samples] for name in scores.metrics if name in weighted
+        },
+        parts={
+            name: [list(sample.parts.get(name, ())) for sample in samples]
+            for name, facts in scores.metrics.items()
+            if facts.aggregate.startswith("corpus_")
         },
         subset=[sample.subset for sample in samples] if any(sample.subset for sample in samples) else [],
         cluster=[sample.cluster for sample in samples] if any(sample.cluster for sample in samples) else [],

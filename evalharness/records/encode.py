@@ -27,7 +27,7 @@ from evalharness.types import (
     Verdict,
 )
 
-FLAGS = ("unparsed", "truncated", "empty", "errored", "cut")
+FLAGS = ("unparsed", "truncated", "empty", "errored", "cut", "undecided")
 """In the order in which a line lists those that are set."""
 
 
@@ -82,6 +82,8 @@ def sample_line(
     line["scores"] = {label: score.value for label, score in reduced.items()}
     if weights := {label: score.weight for label, score in reduced.items() if score.weight != 1}:
         line["weights"] = weights
+    if parts := {label: list(score.parts) for label, score in reduced.items() if score.parts}:
+        line["parts"] = parts
     line["flags"] = [flag for flag in FLAGS if flag in flags]
     if error is not None:
         line["error"] = error
@@ -101,6 +103,7 @@ def reference_of(line: Mapping[str, Any]) -> Reference:
         target=tuple(target) if isinstance(target, list) else target,
         choices=tuple(line.get("choices", ())),
         units=line.get("units", {}),
+        facts=line.get("facts", {}),
     )
 
 
@@ -114,6 +117,8 @@ def _reference(reference: Reference) -> dict[str, Any]:
         encoded["choices"] = list(reference.choices)
     if reference.units:
         encoded["units"] = dict(reference.units)
+    if reference.facts:
+        encoded["facts"] = dict(reference.facts)
     return encoded
 
 

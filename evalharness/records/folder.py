@@ -63,7 +63,7 @@ class Run:
         except ModuleNotFoundError:
             raise ServiceError("tables need pandas, which is not installed: pip install 'evalharness[hub]'") from None
 
-        apart = ("repeats", "scores", "weights")
+        apart = ("repeats", "scores", "weights", "parts")
         rows = [
             {key: value for key, value in line.items() if key not in apart}
             | _counted(line)

@@ -12,6 +12,7 @@ from pydantic import Field
 from evalharness.records.format import FORMAT, RESULTS, RUN, SAMPLES
 from evalharness.records.sample import Record, SampleRecord
 
+Aggregate = Literal["mean", "geometric_mean", "difference", "corpus_bleu", "corpus_chrf", "corpus_ter"]
 State = Literal["running", "finished", "interrupted", "failed"]
 
 
@@ -93,10 +94,14 @@ class ScoreRecord(Record):
     n: int
     """Scored samples."""
     higher_is_better: bool = True
-    aggregate: Literal["mean", "geometric_mean"] = "mean"
-    """How the samples' values became one, weighted by the scores' weights."""
+    aggregate: Aggregate = "mean"
+    """How the samples' values became one, weighted by the scores' weights; a difference is the mean of the samples of
+    positive weight less that of the samples of negative weight. Of a corpus's metric: from sums of the samples' parts,
+    and the mean over the subsets, where there are several."""
     repeats: RepeatsRecord | None = None
     """Where the samples were elicited several times."""
+    signature: str | None = None
+    """Settings and version of the library that computed it, where one did."""
 
 
 class EngineLayer(Record):
@@ -154,15 +159,23 @@ def score_record(
     weights: Sequence[float],
     clusters: Sequence[str],
     *,
-    aggregate: Literal["mean", "geometric_mean"],
+    aggregate: Aggregate,
     higher_is_better: bool,
+    parts: Sequence[Sequence[float]] = (),
+    subsets: Sequence[str | None] = (),
 ) -> ScoreRecord:
-    """A metric over scored samples, with the interval that suits its values (`stats.intervals.estimate`)."""
-    from evalharness.stats.intervals import estimate
+    """A metric over scored samples, with the interval that suits its values (`stats.intervals.estimate`); of a corpus's
+    metric, from the samples' parts and subsets (`stats.corpus.corpus_estimate`)."""
+    from evalharness.stats.intervals import Estimate, estimate
 
-    found = estimate(values, weights, aggregate, clusters=clusters)
+    if aggregate == "corpus_bleu" or aggregate == "corpus_chrf" or aggregate == "corpus_ter":
+        from evalharness.stats.corpus import corpus_estimate
+
+        found = corpus_estimate(aggregate, parts, subsets, clusters) if parts else Estimate(value=math.nan, n=0)
+    else:
+        found = estimate(values, weights, aggregate, clusters=clusters)
     return ScoreRecord(
-        value=found.value if values else None,
+        value=found.value if found.n else None,
         low=found.low,
         high=found.high,
         standard_error=found.standard_error,

@@ -102,7 +102,7 @@ class VerdictRecord(Record):
     candidate: int
     """Number of the candidate in its repeat."""
     label: str
-    """Of an execution: pass, fail, error, timeout, memory, output_limit."""
+    """Of a program that was run: pass, fail, error, timeout, memory, output_limit or missing_package."""
     explanation: str | None = None
     """Of an execution: the assertion that does not hold, the exception, the limit that was reached."""
     details: dict[str, Any] | None = None
@@ -165,6 +165,8 @@ class SampleRecord(Record):
     choices: list[str] | None = None
     units: dict[str, int] | None = None
     """Lengths that perplexities are divided by."""
+    facts: dict[str, Any] | None = None
+    """What metrics know of the sample beside what is right, as the task's `facts` say."""
     completions: list[str]
     """Every generated text, in order: by repeat, then call, then number."""
     log_likelihoods: list[Number]
@@ -177,7 +179,9 @@ class SampleRecord(Record):
     """By metric, the repeats reduced to one; empty where the sample failed."""
     weights: dict[str, float] | None = None
     """Shares in the aggregates, where they are not 1."""
-    flags: list[Literal["unparsed", "truncated", "empty", "errored", "cut"]]
+    parts: dict[str, list[float]] | None = None
+    """By metric of the corpus (BLEU, say), the sample's counts, whose sums make the score."""
+    flags: list[Literal["unparsed", "truncated", "empty", "errored", "cut", "undecided"]]
     error: str | None = None
     """Why the sample failed."""
     repeats: list[RepeatRecord]

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from evalharness.errors import DataError
 from evalharness.records.folder import Run
 from evalharness.records.journal import whole_lines
-from evalharness.records.run import ResultsRecord, RunRecord, ScoreRecord, score_record
+from evalharness.records.run import Aggregate, ResultsRecord, RunRecord, ScoreRecord, score_record
 from evalharness.records.strict_json import parse
 
 
@@ -34,13 +34,15 @@ class SampleScores(NamedTuple):
     cluster: str | None = None
     flags: tuple[str, ...] = ()
     failed: bool = False
+    parts: Mapping[str, Sequence[float]] = {}
+    """What the metrics of the corpus sum up."""
 
 
 class MetricFacts(NamedTuple):
     """What a metric's values mean."""
 
     higher_is_better: bool = True
-    aggregate: Literal["mean", "geometric_mean"] = "mean"
+    aggregate: Aggregate = "mean"
     within: float | None = None
     """Mean variance of a sample's repeats divided by their number, where a score is the mean of several repeats."""
 
@@ -196,12 +198,16 @@ class _Scored(Protocol):
     def weights(self) -> Mapping[str, float]: ...
 
     @property
+    def parts(self) -> Mapping[str, Sequence[float]]: ...
+
+    @property
+    def subset(self) -> str | None: ...
+
+    @property
     def cluster(self) -> str | None: ...
 
 
-def aggregate_of(
-    samples: Iterable[_Scored], metric: str, higher_is_better: bool, aggregate: Literal["mean", "geometric_mean"]
-) -> ScoreRecord:
+def aggregate_of(samples: Iterable[_Scored], metric: str, higher_is_better: bool, aggregate: Aggregate) -> ScoreRecord:
     """One metric over the samples that have it."""
     scored = [sample for sample in samples if metric in sample.scores]
     return score_record(
@@ -210,6 +216,8 @@ def aggregate_of(
         [sample.cluster or sample.id for sample in scored],
         aggregate=aggregate,
         higher_is_better=higher_is_better,
+        parts=[sample.parts[metric] for sample in scored] if aggregate.startswith("corpus_") else (),
+        subsets=[sample.subset for sample in scored],
     )
 
 
@@ -260,6 +268,7 @@ def _of_line(line: Mapping[str, Any]) -> SampleScores:
         content_hash=line["content_hash"],
         scores={name: float(value) for name, value in line["scores"].items() if value is not None},
         weights=line.get("weights", {}),
+        parts=line.get("parts", {}),
         subset=line.get("subset"),
         cluster=line.get("cluster"),
         flags=tuple(line["flags"]),

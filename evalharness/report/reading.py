@@ -39,6 +39,8 @@ class Facts:
     cluster: str | None
     scores: Mapping[str, float]
     weights: Mapping[str, float]
+    parts: Mapping[str, Sequence[float]]
+    """What the metrics of the corpus sum up."""
     flags: tuple[str, ...]
     error: str | None
     reasons: tuple[str, ...]
@@ -78,7 +80,8 @@ class Reported:
     def judged(self) -> bool:
         """Whether the metric knows right, which is 1, and wrong, which is less."""
         score = self.results.scores[self.metric]
-        return score.higher_is_better and not (score.value is not None and score.value > 1)
+        unit = score.value is None or score.value <= 1
+        return score.higher_is_better and unit and not score.aggregate.startswith("corpus_")
 
     def outcome(self, sample: Facts) -> Outcome:
         if sample.error is not None:
@@ -131,6 +134,7 @@ def facts_of(line: Mapping[str, Any]) -> Facts:
         cluster=line.get("cluster"),
         scores={name: float(value) for name, value in (line.get("scores") or {}).items() if value is not None},
         weights=line.get("weights") or {},
+        parts=line.get("parts") or {},
         flags=tuple(line.get("flags") or ()),
         error=line.get("error"),
         reasons=tuple(each["why"] for each in repeats if each.get("why") and each.get("answer") is None),
@@ -208,7 +212,7 @@ def provisional(record: RunRecord, before: ResultsRecord | None, facts: Sequence
         of=record.of,
         counts={
             flag: sum(flag in sample.flags for sample in facts)
-            for flag in ("unparsed", "truncated", "empty", "errored", "cut")
+            for flag in ("unparsed", "truncated", "empty", "errored", "cut", "undecided")
         },
         usage=before.usage if before is not None else {},
         engine=before.engine if before is not None else {},

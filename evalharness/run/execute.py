@@ -92,9 +92,12 @@ async def execute(
                     f"{cell.name}: {len(errors)} samples failed, so the run is given up; the last one: {errors[-1]}"
                 )
 
-    async with Waves(backend, time_limit=options.time_limit) as waves:
-        meter = Meter(waves, usage)
-        await _admit(samples, lambda sample: one(sample, meter), waves)
+    try:
+        async with Waves(backend, time_limit=options.time_limit) as waves:
+            meter = Meter(waves, usage)
+            await _admit(samples, lambda sample: one(sample, meter), waves)
+    finally:
+        cell.task.scorer.close()
     if spent:
         raise spent[0]
 
@@ -147,6 +150,8 @@ async def _finished(
     try:
         reference = cell.task.renderer.reference(sample)
         attempts = await _attempts(cell, sample, reference, prompter, meter, sandbox)
+        if cell.task.scorer.waits:  # the loop serves other samples meanwhile
+            return await asyncio.to_thread(scored_line, cell.name, cell.task, sample, reference, attempts)
         return scored_line(cell.name, cell.task, sample, reference, attempts)
     except (BudgetError, DiskError, UsageError):
         raise

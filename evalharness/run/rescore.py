@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ from evalharness.run.runner import now
 from evalharness.run.summary import summarise
 from evalharness.tasks.protocol_hash import protocol_hash
 from evalharness.tasks.task import Task, Wanted
+
+LINES_AT_ONCE = 512
+"""Lines held in memory where several are scored side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,7 @@ def rescore(
     )
 
     def lines() -> Iterator[dict[str, Any]]:
-        for old in run.lines():
-            new = rescored_line(old, task)
+        for old, new in _rescored(run.lines(), task):
             if _worth(new) != _worth(old):
                 changes.append(Change(old["id"], old["scores"], new["scores"], old["answer"], new["answer"]))
             yield new
@@ -103,6 +107,20 @@ def rescore(
     )
     target.write(results)
     return Rescored(target, results, before, tuple(changes))
+
+
+def _rescored(lines: Iterable[dict[str, Any]], task: Task) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
+    """Each old line with its new one; side by side in threads where the scorer waits for other processes."""
+    if not task.scorer.waits:
+        yield from ((old, rescored_line(old, task)) for old in lines)
+        return
+    left = iter(lines)
+    try:
+        with ThreadPoolExecutor() as threads:
+            while some := list(islice(left, LINES_AT_ONCE)):
+                yield from zip(some, threads.map(lambda old: rescored_line(old, task), some), strict=True)
+    finally:
+        task.scorer.close()
 
 
 def _judged_alike(run: Run, task: Task) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from evalharness.records.encode import FLAGS
@@ -18,12 +18,15 @@ DEMO_NOTE = "a bundled sample, not the benchmark: it compares with nothing"
 class _Column:
     """Values and weights of one metric, and which samples go together."""
 
-    __slots__ = ("clusters", "repeats", "values", "weights")
+    __slots__ = ("clusters", "parts", "repeats", "subsets", "values", "weights")
 
     def __init__(self) -> None:
         self.values: list[float] = []
         self.weights: list[float] = []
         self.clusters: list[str] = []
+        self.subsets: list[str | None] = []
+        self.parts: list[Sequence[float]] = []
+        """Of a metric of the corpus, each sample's counts."""
         self.repeats: list[list[float]] = []
         """Of the samples that have several, each one's values."""
 
@@ -34,7 +37,14 @@ class _Column:
             self.clusters,
             aggregate=metric.aggregate,
             higher_is_better=metric.higher_is_better,
-        ).model_copy(update={"repeats": repeats_record(self.repeats) if metric.reducer in (None, "mean") else None})
+            parts=self.parts,
+            subsets=self.subsets,
+        ).model_copy(
+            update={
+                "repeats": repeats_record(self.repeats) if metric.reducer in (None, "mean") else None,
+                "signature": metric.signature,
+            }
+        )
 
 
 _Table = dict[str, _Column]
@@ -75,6 +85,9 @@ def summarise(
                 table[label].values.append(value)
                 table[label].weights.append(weight)
                 table[label].clusters.append(line.get("cluster") or line["id"])
+                table[label].subsets.append(subset)
+                if label in line.get("parts", {}):
+                    table[label].parts.append(line["parts"][label])
             if len(line["repeats"]) > 1:
                 values = [repeat["scores"][label] for repeat in line["repeats"] if label in repeat["scores"]]
                 whole[label].repeats.append(values)

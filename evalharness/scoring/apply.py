@@ -20,7 +20,7 @@ class Scored:
     votes: Mapping[str, int] = field(default_factory=dict)
     """How the candidates of the attempt voted, by answer."""
     scores: Mapping[str, Score] = field(default_factory=dict)
-    """By the metrics' shown names."""
+    """By the metrics' shown names; without those that leave the sample out."""
 
 
 class Scorer:
@@ -50,6 +50,16 @@ class Scorer:
             self._parsers.append(own)
         return self._parsers.index(own)
 
+    @property
+    def waits(self) -> bool:
+        """Whether scoring waits for other processes."""
+        return any(metric.waits for metric, _ in self._plan)
+
+    def close(self) -> None:
+        """Give back what the metrics hold; scoring works all the same afterwards."""
+        for metric, _ in self._plan:
+            metric.close()
+
     def score(self, attempt: Attempt, reference: Reference) -> Scored:
         """Parse the attempt once with each parser and score it with each metric.
 
@@ -57,7 +67,11 @@ class Scorer:
             DataError: the attempt or the reference lacks what a metric needs.
         """
         readings = [parser.read(attempt.candidates, reference.choices) for parser in self._parsers]
-        scores = {metric.name: self._score(metric, i, attempt, reference, readings) for metric, i in self._plan}
+        scores = {
+            metric.name: self._score(metric, i, attempt, reference, readings)
+            for metric, i in self._plan
+            if metric.covers(reference)
+        }
         if not readings:
             return Scored(None, scores=scores)
         return Scored(readings[0].parsed, readings[0].votes, scores)
@@ -71,15 +85,16 @@ class Scorer:
 
 
 def flags(attempt: Attempt, scored: Scored) -> dict[str, bool]:
-    """What a reader should know beside the score: ``unparsed``, ``truncated``, ``empty``.
+    """What a reader should know beside the score: ``unparsed``, ``truncated``, ``empty``, ``undecided``.
 
-    The last two look at the final completions: those of the last call that generated.
+    Truncated and empty look at the final completions: those of the last call that generated.
     """
     final = _final_completions(attempt)
     return {
         "unparsed": scored.answer is not None and scored.answer.value is None,
         "truncated": any(completion.finish_reason == "length" for completion in final),
         "empty": any(not completion.text.strip() and not completion.tool_calls for completion in final),
+        "undecided": any(score.undecided for score in scored.scores.values()),
     }
 
 

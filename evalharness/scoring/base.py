@@ -12,7 +12,7 @@ from evalharness.options import Options
 from evalharness.types import Attempt, Parsed, Reference, Score
 
 Needs = Literal["answer", "choices", "continuation", "document", "verdict"]
-Aggregate = Literal["mean", "geometric_mean"]
+Aggregate = Literal["mean", "geometric_mean", "difference", "corpus_bleu", "corpus_chrf", "corpus_ter"]
 
 
 class Metric(Options):
@@ -24,10 +24,16 @@ class Metric(Options):
     """What is scored: a parsed answer, what a judge said, or the log-likelihoods of choices, of a continuation, of a
     document."""
     higher_is_better: ClassVar[bool] = True
+    tells_right: ClassVar[bool] = True
+    """Whether right answers score better than wrong ones: not so where a leaning is measured, or what is said."""
     aggregate: ClassVar[Aggregate] = "mean"
-    """How the samples' values become one; both are weighted by the scores' weights."""
+    """How the samples' values become one; means are weighted by the scores' weights. A difference is the mean of the
+    samples of positive weight less that of the samples of negative weight. Of a corpus's metric it is computed from
+    sums of the scores' parts (`stats.corpus`)."""
     explains: ClassVar[bool] = False
     """Whether the journal keeps its explanations: where they say more than answer, target and verdicts do."""
+    waits: ClassVar[bool] = False
+    """Whether `score` waits for another process: a run then calls it from threads of its own."""
 
     metric: str
     """Registered name."""
@@ -37,11 +43,39 @@ class Metric(Options):
     """A parser of its own in place of the task's."""
     reducer: str | None = None
     """How repeats become this metric's one score, in place of the task's reducer: pass@10, say."""
+    where: dict[str, Any] | None = None
+    """Facts of the samples that it scores, each with its value or a list of them; it leaves the others out."""
 
     @property
     def name(self) -> str:
         """What the scores are filed under."""
         return self.label or self.metric
+
+    @property
+    def signature(self) -> str | None:
+        """Settings and version of the library that computes it, in one line, for the results."""
+        return None
+
+    def covers(self, reference: Reference) -> bool:
+        """Whether it scores this sample: always, but for `where`.
+
+        Raises:
+            DataError: the task says no such fact.
+        """
+        return all(
+            self.fact(reference, name) in (wanted if isinstance(wanted, list) else [wanted])
+            for name, wanted in (self.where or {}).items()
+        )
+
+    def fact(self, reference: Reference, name: str) -> Any:
+        """What the task's `facts` say of a sample.
+
+        Raises:
+            DataError: they say nothing of that name.
+        """
+        if name not in reference.facts:
+            raise DataError(f"the metric '{self.name}' reads the fact '{name}'; give it in the task's section facts.")
+        return reference.facts[name]
 
     @abstractmethod
     def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
@@ -50,6 +84,9 @@ class Metric(Options):
         Raises:
             DataError: the attempt or the reference lacks what the metric needs.
         """
+
+    def close(self) -> None:
+        """Give back what scoring held: idle processes. A later `score` works all the same."""
 
     def chance(self, reference: Reference) -> float | None:
         """Expected value of a blind guess at this sample, where there is one."""

@@ -37,7 +37,7 @@ class ExactMatch(Metric):
 
     def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
         if answer is None or answer.value is None:
-            return _unanswered(answer)
+            return unanswered(answer)
         said, targets = self._normalize(answer.value), _canonical_targets(reference, parser)
         return Score(float(any(said == self._normalize(target) or self._near(said, target) for target in targets)))
 
@@ -53,6 +53,21 @@ class ExactMatch(Metric):
         )
 
 
+class Contains(Metric):
+    """1 where any target is part of the answer, letter by letter, else 0.
+
+    What "A Survey of Large Language Models" calls EM of WikiFact (Zhao et al. 2023, arXiv:2303.18223).
+    """
+
+    needs: ClassVar[Needs] = "answer"
+    metric: str = "contains"
+
+    def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
+        if answer is None or answer.value is None:
+            return unanswered(answer)
+        return Score(float(any(target.strip() in answer.value for target in raw_targets(reference))))
+
+
 class F1(Metric):
     """Token F1, the best over the targets in the parser's canonical form: ``2 P R / (P + R)`` of bags of words.
 
@@ -65,7 +80,7 @@ class F1(Metric):
 
     def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
         if answer is None or answer.value is None:
-            return _unanswered(answer)
+            return unanswered(answer)
         said = _words(answer.value)
         return Score(max(_token_f1(said, _words(target)) for target in _canonical_targets(reference, parser)))
 
@@ -105,9 +120,9 @@ class LmEvalExactMatch(Metric):
 
     def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
         if answer is None or answer.value is None:
-            return _unanswered(answer)
+            return unanswered(answer)
         said = self._normalize(answer.value)
-        return Score(float(any(said == self._normalize(target) for target in _raw_targets(reference))))
+        return Score(float(any(said == self._normalize(target) for target in raw_targets(reference))))
 
     def _normalize(self, text: str) -> str:
         for pattern in self._ignored:
@@ -125,11 +140,12 @@ def _number(text: str) -> Fraction | None:
     return Fraction(text) if _NUMBER.fullmatch(text) else None
 
 
-def _unanswered(answer: Parsed | None) -> Score:
+def unanswered(answer: Parsed | None) -> Score:
+    """The score of a text in which no answer was found."""
     return Score(0.0, explanation=(answer.why if answer is not None else None) or "there is no answer")
 
 
-def _raw_targets(reference: Reference) -> Sequence[str]:
+def raw_targets(reference: Reference) -> Sequence[str]:
     """The right texts as the task gives them; for the position of a choice, the choice.
 
     Raises:
@@ -148,7 +164,7 @@ def _canonical_targets(reference: Reference, parser: Parser | None) -> Sequence[
         DataError: there is no target.
     """
     if parser is None:
-        return _raw_targets(reference)
+        return raw_targets(reference)
     return [
         parser.canonical_choice(target, reference.choices)
         if isinstance(target, int) and reference.choices

@@ -12,7 +12,7 @@ from evalharness.scoring.apply import Scored
 from evalharness.stats.repeats import pass_all, pass_at
 from evalharness.types import Score
 
-REDUCERS = ("mean", "majority", "pass@k", "pass^k")
+REDUCERS = ("mean", "majority", "max", "pass@k", "pass^k")
 
 _AT_K = re.compile(r"pass([@^])([1-9][0-9]*)")
 
@@ -23,7 +23,7 @@ def check_reducer(name: str, repeats: int) -> None:
     Raises:
         UsageError: an unknown name, or a k above the number of repeats.
     """
-    if name in ("mean", "majority"):
+    if name in ("mean", "majority", "max"):
         return
     at_k = _AT_K.fullmatch(name)
     if at_k is None:
@@ -41,7 +41,7 @@ def enough(name: str, answered: int) -> bool:
 def reduce_each(reducers: Mapping[str, str], scoreds: Sequence[Scored]) -> dict[str, Score]:
     """One score a metric from the answered repeats of a sample, each metric by the rule that `reducers` names for it.
 
-    A metric whose rule draws more repeats than were answered is left out.
+    A metric whose rule draws more repeats than were answered is left out, as is one that leaves the sample out.
 
     Raises:
         UsageError: as `reduce`.
@@ -49,7 +49,8 @@ def reduce_each(reducers: Mapping[str, str], scoreds: Sequence[Scored]) -> dict[
     reduced: dict[str, Score] = {}
     for name in dict.fromkeys(reducers.values()):
         if enough(name, len(scoreds)):
-            reduced |= reduce(name, scoreds, [label for label, own in reducers.items() if own == name])
+            labels = [label for label, own in reducers.items() if own == name and label in scoreds[0].scores]
+            reduced |= reduce(name, scoreds, labels)
     return {label: reduced[label] for label in reducers if label in reduced}
 
 
@@ -57,10 +58,10 @@ def reduce(name: str, scoreds: Sequence[Scored], labels: Collection[str] | None 
     """One score a metric (or for each of these `labels`) from the n repeats of a sample.
 
     ``mean``: the mean value. ``majority``: the score of the answer that most repeats gave (of tied answers
-    the one given first; repeats without an answer have no vote). ``pass@k``: the chance that at least one
-    of k repeats drawn of the n is right, ``1 - C(n-c, k) / C(n, k)`` with c right ones (unbiased; Chen et
-    al. 2021, arXiv:2107.03374). ``pass^k``: the chance that all k are right, ``C(c, k) / C(n, k)`` (Yao et
-    al. 2024, arXiv:2406.12045).
+    the one given first; repeats without an answer have no vote). ``max``: the highest value. ``pass@k``: the
+    chance that at least one of k repeats drawn of the n is right, ``1 - C(n-c, k) / C(n, k)`` with c right ones
+    (unbiased; Chen et al. 2021, arXiv:2107.03374). ``pass^k``: the chance that all k are right,
+    ``C(c, k) / C(n, k)`` (Yao et al. 2024, arXiv:2406.12045).
 
     Raises:
         UsageError: an unknown name, no repeat, k > n, no parsed answers to take a majority of, or a value
@@ -73,7 +74,7 @@ def reduce(name: str, scoreds: Sequence[Scored], labels: Collection[str] | None 
     if name == "majority":
         winner = _majority(scoreds)
         return {label: winner.scores[label] for label in labels}
-    rule = _mean if name == "mean" else _chance_at_k(name)
+    rule = _RULES[name] if name in _RULES else _chance_at_k(name)
     return {label: rule(label, [scored.scores[label] for scored in scoreds]) for label in labels}
 
 
@@ -92,7 +93,18 @@ def _mean(label: str, scores: Sequence[Score]) -> Score:
     if len(scores) == 1:
         return scores[0]
     n = len(scores)
-    return Score(math.fsum(s.value for s in scores) / n, math.fsum(s.weight for s in scores) / n)
+    return Score(
+        math.fsum(s.value for s in scores) / n,
+        math.fsum(s.weight for s in scores) / n,
+        parts=tuple(math.fsum(counts) / n for counts in zip(*(s.parts for s in scores), strict=True)),
+    )
+
+
+def _max(label: str, scores: Sequence[Score]) -> Score:
+    return max(scores, key=lambda score: score.value)
+
+
+_RULES = {"mean": _mean, "max": _max}
 
 
 def _chance_at_k(name: str) -> Callable[[str, Sequence[Score]], Score]:

@@ -41,6 +41,48 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable], confid
     )
 
 
+def clustered_difference(
+    values: Sequence[float], weights: Sequence[float], clusters: Sequence[Hashable], confidence: float = 0.95
+) -> Estimate:
+    """The weighted mean of the values of positive weight less that of the values of negative weight.
+
+    ``D = Σ⁺ w x / Σ⁺ w - Σ⁻ |w| x / Σ⁻ |w|``. Each value's share in D, ``w (x - m) / Σ w`` within its side, is summed
+    over its cluster, and ``SE² = G/(G-1) Σ_c (Σ_{i in c} share_i)²`` (linearised as in `mean_t`): where the two sides
+    of a pair share a cluster, what they have in common cancels. Student's t of G - 1 degrees of freedom. Values of
+    weight 0 are left out; not a number, of no samples, where a side has no value.
+
+    Raises:
+        UsageError: not as many weights or clusters as values, or a confidence outside (0, 1).
+    """
+    check_confidence(confidence)
+    if not len(values) == len(weights) == len(clusters):
+        raise UsageError(f"every value needs a weight and a cluster, not {len(weights)} and {len(clusters)}.")
+    used = [each for each in zip(values, weights, clusters, strict=True) if each[1]]
+    if not any(weight > 0 for _, weight, _ in used) or not any(weight < 0 for _, weight, _ in used):
+        return Estimate(value=math.nan, n=0)
+    shares: list[tuple[Hashable, float]] = []
+    value = 0.0
+    for sign in (1, -1):
+        side = [(x, sign * w, cluster) for x, w, cluster in used if sign * w > 0]
+        total = math.fsum(w for _, w, _ in side)
+        mean = math.fsum(w / total * x for x, w, _ in side)
+        value += sign * mean
+        shares += [(cluster, sign * w / total * (x - mean)) for x, w, cluster in side]
+    groups = _grouped([share for _, share in shares], [cluster for cluster, _ in shares])
+    if len(groups) < 2 or not math.isfinite(value):
+        return Estimate(value=value, n=len(used))
+    error = math.sqrt(len(groups) / (len(groups) - 1) * math.fsum(math.fsum(group) ** 2 for group in groups))
+    margin = t_quantile(len(groups) - 1, confidence) * error
+    return Estimate(
+        value=value,
+        standard_error=error,
+        low=value - margin,
+        high=value + margin,
+        n=len(used),
+        method="clustered t",
+    )
+
+
 def intraclass_correlation(values: Sequence[float], clusters: Sequence[Hashable]) -> float:
     """How alike the values of a cluster are: the ANOVA estimate ICC(1) (Donner 1986, Int. Stat. Review 54).
 

@@ -32,20 +32,29 @@ class Estimate:
 def estimate(
     values: Sequence[float],
     weights: Sequence[float] | None = None,
-    aggregate: Literal["mean", "geometric_mean"] = "mean",
+    aggregate: Literal["mean", "geometric_mean", "difference"] = "mean",
     confidence: float = 0.95,
     clusters: Sequence[Hashable] | None = None,
 ) -> Estimate:
     """The aggregate of the values with the interval that suits them.
 
     Unweighted values of which some share a cluster get `clustered_mean`, other unweighted zeros and ones Wilson's
-    interval, everything else Student's t.
+    interval, everything else Student's t. Values of weight 0 are left out. A difference of means is
+    `clustered_difference`.
 
     Raises:
-        UsageError: as `mean_t`, `geometric_mean_t` and `clustered_mean` do.
+        UsageError: as `mean_t`, `geometric_mean_t`, `clustered_mean` and `clustered_difference` do.
     """
     if aggregate == "geometric_mean":
         return geometric_mean_t(values, weights, confidence)
+    if aggregate == "difference":
+        from evalharness.stats.clusters import clustered_difference
+
+        return clustered_difference(values, weights or [1.0] * len(values), clusters or range(len(values)), confidence)
+    if weights is not None and 0 in weights:
+        kept = [place for place, weight in enumerate(weights) if weight != 0]
+        values, weights = [values[place] for place in kept], [weights[place] for place in kept]
+        clusters = None if clusters is None else [clusters[place] for place in kept]
     unweighted = weights is None or all(weight == 1 for weight in weights)
     if unweighted and clusters is not None and len(set(clusters)) < len(clusters):
         from evalharness.stats.clusters import clustered_mean

@@ -68,6 +68,9 @@ class TaskDefinition(Options):
     """Template: the text whose likelihood is asked after the prompt."""
     document: DocumentOptions | None = None
     """For tasks that score every token of a text."""
+    facts: dict[str, str] = Field(default_factory=dict)
+    """Expressions by name: what metrics read of a row beside what is right. The option `where` of a metric picks
+    samples by them."""
     elicitation: ElicitationOptions = ElicitationOptions()
     decode: DecodeOptions = DecodeOptions()
     answer: dict[str, Any] | None = None
@@ -81,7 +84,7 @@ class TaskDefinition(Options):
     repeats: int = Field(default=1, ge=1)
     """How often each sample is elicited."""
     reducer: str = "mean"
-    """How repeats become one score: mean, majority, pass@k, pass^k."""
+    """How repeats become one score: mean, majority, max, pass@k, pass^k."""
     ceiling: float = Field(default=1.0, gt=0.0, le=1.0)
     """What the right answers themselves score, where the protocol's own rules miss some of them."""
     protocols: dict[str, dict[str, Any]] = Field(default_factory=dict)

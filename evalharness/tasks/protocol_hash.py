@@ -59,6 +59,7 @@ def protocol_facts(task: Task, *, chat: bool, system_prompt: str | None) -> dict
         ),
         **({"judging": [_judge(judge, rendered=bool(samples)) for judge in task.judges]} if task.judges else {}),
         **({"descriptions": definition.prompt.descriptions} if definition.prompt.descriptions else {}),
+        **({"facts": definition.facts} if definition.facts and not samples else {}),
         "shots": demonstrations.shots,
         "policy": [demonstrations.policy, demonstrations.extra_draw] if demonstrations.shots else None,
         "split_rule": definition.prompt.split_rule,
@@ -88,6 +89,8 @@ def _document(task: Task, prompter: Prompter, samples: Sequence[Sample], number:
         "choices": [prompter.delimited(choice) for choice in reference.choices],
         "units": dict(reference.units),
     }
+    if reference.facts:
+        facts["facts"] = dict(reference.facts)
     if not prompter.chat:
         facts["text"] = prompter.plain(messages)
     if renderer.choices_in_question:
@@ -102,7 +105,7 @@ def _document(task: Task, prompter: Prompter, samples: Sequence[Sample], number:
     return facts
 
 
-_LATER = ("reducer", "tolerance")
+_LATER = ("reducer", "tolerance", "where")
 """Options of metrics that came later than the first hashes: they count where they are set."""
 
 

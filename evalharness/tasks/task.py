@@ -51,6 +51,7 @@ class Task:
             continuation=d.continuation,
             document=d.document,
             where=self.path.name,
+            facts=d.facts,
         )
 
     @cached_property
@@ -242,8 +243,8 @@ def load_task(
     overrides = merged(changes or {}, {})
     if "file" in overrides.get("data", {}):
         # A file of the user's own takes the place of the data set's usual sources.
-        kept = {key: value for key, value in resolved["data"].items() if key in ("split", "id", "subsets")}
-        resolved["data"] = kept
+        kept = ("split", "id", "subsets", "subset_column")
+        resolved["data"] = {key: value for key, value in resolved["data"].items() if key in kept}
     if "file" in overrides.get("demonstrations", {}):
         resolved["demonstrations"] = {**resolved.get("demonstrations", {}), "split": None}
     if method is not None:

@@ -103,9 +103,10 @@ def test_the_schema_is_json_and_knows_the_keys() -> None:
     tasks = [part for part in (schema, *schema.get("$defs", {}).values()) if "metrics" in part.get("properties", {})]
     assert any({"name", "data", "prompt", "metrics"} <= set(part["required"]) for part in tasks)
     judges = schema["properties"]["judging"]["items"]["anyOf"]
-    assert {"enum": ["execution"]} in judges
+    (names,) = [part["enum"] for part in judges if "enum" in part]
+    assert "execution" in names
     (execution,) = [part for part in judges if part.get("properties", {}).get("judge") == {"const": "execution"}]
-    assert {"tests", "calls"} <= set(execution["required"])
+    assert "tests" in execution["required"]
 
 
 # --------------------------------------------------------------------------- run, runs, rescore
@@ -118,7 +119,7 @@ def test_a_run_is_summarised_and_listed(here: Path) -> None:
     assert result.out.splitlines()[0] == "gsm8k · default · fake"
     assert "5 of 1319 samples" in result.out
     assert "(95 % Wilson)" in result.out
-    for flag in ("unparsed", "truncated", "empty", "errored", "cut"):
+    for flag in ("unparsed", "truncated", "empty", "errored", "cut", "undecided"):
         assert f"{flag} 0" in result.out
     (run,) = find_runs(here / "runs")
     assert str(run.path.relative_to(here)) in result.out

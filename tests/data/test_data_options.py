@@ -21,6 +21,7 @@ from evalharness.options import parse_options
         {"package": "pack", "file": "rows.jsonl"},
         {"generator": "coin_flip"},
         {"hub": "cais/mmlu", "subsets": {"stem": ["astronomy"], "other": ["anatomy", "virology"]}},
+        {"hub": "a/b", "config": "all", "subsets": {"levels": ["easy"]}, "subset_column": "metadata.level"},
     ],
 )
 def test_sections_that_are_right(values: dict[str, Any]) -> None:
@@ -41,6 +42,10 @@ def test_sections_that_are_right(values: dict[str, Any]) -> None:
         ({"hub": "a/b", "rows": {"test": 1}, "subsets": {"g": ["y"]}}, "numbers of rows differ; remove rows"),
         ({"generator": "coin_flip", "subsets": {"g": ["y"]}}, "generator, which has none; remove subsets"),
         ({"hub": "a/b", "subsets": {"g": ["y"], "h": ["y"]}}, "subset 'y' is listed twice"),
+        (
+            {"hub": "a/b", "subset_column": "level"},
+            "subset_column is 'level', but no subsets are given; list its values",
+        ),
         ({"hub": "../secret"}, "hub: String should match pattern"),
         ({"hub": "a/b", "config": "../../etc"}, "config: String should match pattern"),
         ({"hub": "a/b", "split": "../test"}, "split: String should match pattern"),

@@ -78,6 +78,13 @@ def test_beside_a_mirror(tmp_path: Path, mirror: str) -> None:
     assert (split.source.location, split.source.n, split.source.config) == ("extra/sums/easy.txt", 2, "easy")
 
 
+def test_a_python_source(tmp_path: Path) -> None:
+    _write(tmp_path / "extra", 'prompt = """\nQuestion: 1 + 1?\n# Python code, return ans\nans = 1 + 1\n"""\n')
+    options = OPTIONS.model_copy(update={"format": "program_of_thoughts"})
+    split = load_prompt_file(options, "easy", SourceSettings(data_dir=tmp_path))
+    assert list(split.rows) == [{"question": "1 + 1?", "program": "ans = 1 + 1"}]
+
+
 def test_from_its_address_once(published: tuple[PromptFileOptions, list[str]]) -> None:
     options, asked = published
     for _ in range(2):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,57 +75,86 @@ def _pal(**options: Any) -> Task:
     return load_task("gsm8k", protocol="pal", changes={"elicitation": options} if options else None)
 
 
-def _pot() -> Task:
-    return load_task("gsm8k", protocol="pot")
+def _pot(**options: Any) -> Task:
+    return load_task("gsm8k", protocol="pot", changes={"elicitation": options} if options else None)
 
 
 def test_pal_runs_the_function_and_its_result_is_the_answer(pool: Pool) -> None:
     task, model = _pal(), Model(PAL)
     attempt = _run(task, model, pool)
-    assert attempt.candidates == ("72",)
+    assert attempt.candidates == ("72.0",)
     (use,) = attempt.tool_uses
-    assert (use.tool, use.arguments, use.result, use.status) == ("python", {"program": PAL}, "72", "ok")
+    assert (use.tool, use.arguments, use.result, use.status) == ("python", {"program": PAL}, "72.0", "ok")
     assert use.details["level"] == pool.sandbox.level
     assert _score(task, attempt) == 1.0
     (request,) = model.asked
-    assert (request.n, request.sampling.temperature, request.sampling.stop) == (1, 0.0, ("\n\n\n", "\nQ:"))
+    assert (request.n, request.sampling.temperature, request.sampling.stop) == (1, 0.0, ("\n\n\n",))
     assert request.prompt.text.endswith(
-        "    stamps = 50\n    stamps_given = 4 * 8\n    result = stamps - stamps_given\n    return result\n\n\n"
-        "Q: A train of 9 coaches seats 60 people in each. A third of the seats are taken. How many are free?\n\n"
-        "# solution in Python:\ndef solution():\n"
-        '    """A train of 9 coaches seats 60 people in each. A third of the seats are taken. How many are free?"""\n'
-        "    seats = 9 * 60\n    seats_taken = seats // 3\n    result = seats - seats_taken\n    return result\n\n\n"
+        "    seats_taken = seats // 3\n    result = seats - seats_taken\n    return result\n\n\n\n\n\n"
         "Q: A baker sells 12 rolls an hour for 3 hours. Each roll costs $2. How many dollars does she take?\n\n"
-        "# solution in Python:"
+        "# solution in Python:\n\n\n"
     )
 
 
 def test_pot_reads_the_variable(pool: Pool) -> None:
-    task, model = _pot(), Model("\nrolls = 12 * 3\nans = rolls * 2")
+    task, model = _pot(), Model("rolls = 12 * 3\nans = rolls * 2")
     attempt = _run(task, model, pool)
-    assert attempt.candidates == ("72",)
+    assert attempt.candidates == ("72.0",)
     assert _score(task, attempt) == 1.0
-    assert model.asked[0].prompt.text.startswith("Each question is answered by a Python program")
-    assert model.asked[0].prompt.text.endswith("How many dollars does she take?\n# Program:")
+    assert model.asked[0].prompt.text.startswith("\nQuestion: Tom has 50 stamps.")
+    assert model.asked[0].prompt.text.endswith("How many dollars does she take?\n# Python code, return ans\n")
 
 
 @pytest.mark.parametrize(
     ("text", "candidate", "score"),
     [
         ("```python\nprint('working')\nans = 144 / 2\n```\nSo it is 72.", "72.0", 1.0),
-        ("ans = 72.00000000000001", "72.00000000000001", 1.0),
-        ("ans = 72.0009", "72.0009", 1.0),
-        ("ans = 72.002", "72.002", 0.0),
-        ("from fractions import Fraction\nans = Fraction(144, 2)", "72", 1.0),
-        ("ans = '$72'", "$72", 1.0),
-        ("ans = None", "None", 0.0),
+        ("ans = math.floor(statistics.mean([72.5, 71.7]))", "72.0", 1.0),
+        ("ans = 72.04", "72.04", 1.0),
+        ("ans = 72.05", "72.05", 0.0),
+        ("from fractions import Fraction\nans = Fraction(144, 2)", "72.0", 1.0),
+        ("ans = [72, 5]", "72.0", 1.0),
+        ("ans = '72'", "72.0", 1.0),
+        ("ans = '$72'", "", 0.0),
+        ("ans = None", "", 0.0),
     ],
 )
-def test_a_result_is_compared_within_a_thousandth(pool: Pool, text: str, candidate: str, score: float) -> None:
+def test_a_result_of_program_of_thoughts(pool: Pool, text: str, candidate: str, score: float) -> None:
+    """Their runner makes a number of it, the first of a list, and compares what both round to."""
     task = _pot()
     attempt = _run(task, Model(text), pool)
     assert attempt.candidates == (candidate,)
     assert _score(task, attempt) == score
+
+
+@pytest.mark.parametrize(("value", "score"), [("72.0009", 1.0), ("72.001", 0.0), ("'72 dollars'", 0.0), ("7.2e1", 1.0)])
+def test_a_result_of_pal(pool: Pool, value: str, score: float) -> None:
+    """Theirs is ``abs(float(result) - answer) < 1e-3``."""
+    task = _pal()
+    assert _score(task, _run(task, Model(f"def solution():\n    return {value}"), pool)) == score
+
+
+def test_a_completion_that_goes_on_with_the_prompts_program(pool: Pool) -> None:
+    task = load_task("gsm8k", protocol="pot-zero-shot", changes={"elicitation": {"setup": "import math"}})
+    said = "    rolls = 12 * 3\n    return math.floor(rolls * 2.01)\nprint(solver())\n    return 1"
+    attempt = _run(task, Model(said), pool)
+    assert attempt.candidates == ("72.0",)
+    assert attempt.tool_uses[0].arguments == {
+        "program": "def solver():\n    rolls = 12 * 3\n    return math.floor(rolls * 2.01)"
+    }
+    assert _score(task, attempt) == 1.0
+
+
+def test_a_package_that_the_boxes_lack_is_no_fault_of_the_program(pool: Pool) -> None:
+    (use,) = _run(_pal(), Model("import no_such_package\ndef solution():\n    return 1"), pool).tool_uses
+    assert use.status == "missing_package"
+    assert use.result == (
+        "Python of the boxes has no package 'no_such_package'; --sandbox-python names an interpreter that has it"
+    )
+    with pytest.raises(
+        ServiceError, match=r"gsm8k: elicitation\.setup: Python of the boxes has no package 'no_such_pa"
+    ):
+        _run(_pot(setup="import no_such_package as np"), Model("ans = 1"), pool)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +187,7 @@ def test_programs_vote_and_those_that_fail_do_not(pool: Pool) -> None:
     attempt = _run(task, model, pool)
     (request,) = model.asked
     assert (request.n, request.sampling.temperature) == (5, 0.7)
-    assert attempt.candidates == ("", "71", "72", "", "72.0")
+    assert attempt.candidates == ("", "71.0", "72.0", "", "72.0")
     assert [use.status for use in attempt.tool_uses] == ["error", "ok", "ok", "error", "ok"]
     assert _score(task, attempt) == 1.0
 
@@ -180,7 +208,7 @@ class Counting:
 def test_programs_that_are_alike_run_once() -> None:
     sandbox = Counting()
     attempt = _run(_pal(samples=4, seconds=2), Model("a", "b", "a", "a"), sandbox)
-    assert sandbox.programs == ["a\nprint(solution())\n", "b\nprint(solution())\n"]
+    assert sandbox.programs == ["a\nprint(float(solution()))\n", "b\nprint(float(solution()))\n"]
     assert sandbox.limits.seconds == 2
     assert attempt.candidates == ("3",) * 4
     assert [use.arguments["program"] for use in attempt.tool_uses] == ["a", "b", "a", "a"]
@@ -194,15 +222,3 @@ def test_a_sandbox_that_fails_fails_the_sample() -> None:
 def test_without_a_sandbox_nothing_runs() -> None:
     with pytest.raises(ServiceError, match="this run has no sandbox"):
         _run(_pal(), Model("a"), None)
-
-
-@pytest.mark.parametrize("protocol", ["pal", "pot"])
-def test_the_demonstrations_are_right(pool: Pool, protocol: str) -> None:
-    """The program that each demonstration shows gives the answer to its question."""
-    task = load_task("gsm8k", protocol=protocol)
-    example, results = synthetic_samples(task)[0], []
-    for row in task.definition.demonstrations.rows or ():
-        shown = task.renderer.demonstration(replace(example, row=row), reasoned=True)
-        (result,) = _run(task, Model(str(shown.answer)), pool).candidates
-        results.append(float(result))
-    assert results == [60, 66, 10, 23, 116, 28, 150, 25]

@@ -11,7 +11,8 @@ import pytest
 from evalharness.answers.base import build_parser
 from evalharness.errors import DataError, EvalHarnessError, ServiceError
 from evalharness.judging.base import Bench, build_judges
-from evalharness.judging.execution import TAIL, Execution
+from evalharness.judging.execution import Execution
+from evalharness.judging.programs import TAIL
 from evalharness.sandbox.choose import choose
 from evalharness.sandbox.outcome import LIMITS, Limits, Outcome
 from evalharness.sandbox.pool import AsyncSession, Pool
@@ -67,7 +68,7 @@ class Boxes:
     ) -> Outcome:
         self.given.append({
             "source": source, "tests": tests, "calls": calls, "setup": setup, "in_box": in_box,
-            "seconds": limits.seconds, "reference": reference,
+            "seconds": limits.seconds, "memory": limits.memory, "disk": limits.disk, "reference": reference,
         })  # fmt: skip
         return self.outcome
 
@@ -98,6 +99,8 @@ def test_the_sandbox_is_given_what_the_templates_say() -> None:
             "setup": "two = 2",
             "in_box": False,
             "seconds": 9.0,
+            "memory": 1 << 30,
+            "disk": 0,
             "reference": "def double(x):\n    return 2 * x\n",
         }
     ]
@@ -138,6 +141,23 @@ def test_nothing_is_run_without_a_sandbox() -> None:
     assert [verdict.label for verdict in verdicts(judge_of(), "")] == ["error"]
 
 
+def test_a_program_may_be_handed_over_as_a_text() -> None:
+    boxes = Boxes(Outcome(status="pass", level="l"))
+    judge = judge_of(program="{{ answer }}", as_text="code", in_box=True, memory=2048, disk="{{ 3 * names | length }}")
+    (verdict,) = verdicts(judge, "    return 'ä\\n'", sandbox=boxes)
+    (given,) = boxes.given
+    assert given["source"] == "code = \"    return 'ä\\\\n'\""
+    assert given["reference"] == r"code = 'def double(x):\n    return 2 * x\n'"
+    assert (given["memory"], given["disk"]) == (2 << 30, 3 << 20)
+    assert verdict.details["program"] == "    return 'ä\\n'"
+
+
+def test_options_that_came_later_are_shown_where_they_are_set() -> None:
+    assert "as_text" not in judge_of().shown(SAMPLE, "")
+    shown = judge_of(as_text="code", in_box=True, memory=2048, disk=1).shown(SAMPLE, "")
+    assert [shown[key] for key in ("as_text", "memory", "disk")] == ["code", 2048, 1]
+
+
 def test_an_expression_says_where_the_tests_run() -> None:
     assert judge_of(in_box="{{ 'two' in helpers }}").trial(SAMPLE, "").in_box is True
     assert judge_of(in_box=True).trial(SAMPLE, "").in_box is True
@@ -149,6 +169,8 @@ def test_an_expression_says_where_the_tests_run() -> None:
         ({"calls": "{{ prompt }}"}, "own.yaml: judging[0].calls: this field must yield a list of function names, not"),
         ({"calls": "{{ ['a b'] }}"}, "own.yaml: judging[0].calls: this field must yield a list of function names, not"),
         ({"in_box": "{{ prompt }}"}, "own.yaml: judging[0].in_box: this field must yield true or false, not 'def"),
+        ({"disk": "{{ prompt }}"}, "own.yaml: judging[0].disk: this field must yield a whole number of MiB, not 'def"),
+        ({"disk": -1}, "own.yaml: judging[0].disk: this field must yield a whole number of MiB, not -1."),
         ({"tests": "{{ test }}"}, "own.yaml: judging[0].tests: the row has no column 'test'; did you mean 'tests'?"),
         ({"setup": "{{ tests | functions_used('def') }}"}, "own.yaml: judging[0].setup: the template fails on a row:"),
     ],
@@ -191,6 +213,13 @@ def test_faults_of_right_answers_are_found_without_running_them() -> None:
     )
 
 
+def test_faults_of_a_program_that_is_a_text() -> None:
+    judge = judge_of(as_text="code", in_box=True, calls=None)
+    assert judge.faults(SAMPLE, "return (") == []
+    (fault,) = judge_of(as_text="code").faults(SAMPLE, "return (")
+    assert fault == ("as_text", "the tests of sample 7 run in a box without the program; set in_box.")
+
+
 # --------------------------------------------------------------------------- in the sandbox
 
 
@@ -230,6 +259,25 @@ def test_tests_in_the_box_see_the_programs_own_classes(pool: Pool) -> None:
     judge = judge_of(program="{{ answer }}", tests="assert double(Two()) == 4", setup="", in_box=True)
     (verdict,) = verdicts(judge, "class Two: x = 2\ndef double(it): return 2 * it.x", sandbox=pool)
     assert (verdict.label, verdict.details["in_box"]) == ("pass", True)
+
+
+def test_tests_that_run_a_text_as_a_part_of_another_program(pool: Pool) -> None:
+    tests = "found = {}\nexec('value = 3\\n' + code, found)\nassert found['result'] == 6"
+    judge = judge_of(program="{{ answer }}", reference=None, setup="", tests=tests, in_box=True, as_text="code")
+    programs = {"result = 2 * value": "pass", "result = value": "fail", "result = valeu": "fail", "(": "fail"}
+    found = verdicts(judge, *programs, sandbox=pool)
+    assert dict(zip(programs, (verdict.label for verdict in found), strict=True)) == programs
+    assert found[0].details["in_box"] is True
+
+
+def test_files_where_the_task_asks_for_them(pool: Pool) -> None:
+    judge = judge_of(tests="open('x', 'w').write('1'); assert double(2) == 4", in_box=True, disk=1)
+    if pool.sandbox.level == "landlock":
+        with pytest.raises(ServiceError, match="cannot bound a folder to write in"):
+            verdicts(judge, "    return 2 * x", sandbox=pool)
+        return
+    assert verdicts(judge, "    return 2 * x", sandbox=pool)[0].label == "pass"
+    assert verdicts(judge_of(tests="open('x', 'w')", in_box=True), "    pass", sandbox=pool)[0].label == "fail"
 
 
 def test_nothing_holds_up_the_event_loop(pool: Pool) -> None:

@@ -15,6 +15,7 @@ from evalharness.elicitation.base import Ask
 from evalharness.prompting.prompter import Prompter
 from evalharness.run.options import RunOptions
 from evalharness.run.plan import Cell, plan
+from evalharness.run.sandboxes import Idle
 from evalharness.types import (
     Completion,
     Completions,
@@ -88,6 +89,7 @@ def requests(cell: Cell, sample: Sample, tokenizer: Tokenizer | None = None) -> 
         prompter=Prompter(task.definition.prompt, tokenizer=tokenizer, max_length=None),
         waves=listener,
         sampling=task.sampling,
+        sandbox=Idle(),
     )
     asyncio.run(task.method.run(ask, task.method_options))  # type: ignore[arg-type]
     return listener.requests

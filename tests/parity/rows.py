@@ -8,6 +8,7 @@ letters beyond ASCII, an empty half of a context.
 from __future__ import annotations
 
 from parity.benchmark import Benchmark, Row
+from parity.rows_alignment import ALIGNMENT
 from parity.rows_commonsense import COMMONSENSE
 from parity.rows_knowledge import KNOWLEDGE
 
@@ -161,6 +162,7 @@ LAW = "professional_law"
 BENCHMARKS = {
     benchmark.task: benchmark
     for benchmark in (
+        *ALIGNMENT,
         *COMMONSENSE,
         *KNOWLEDGE,
         Benchmark(

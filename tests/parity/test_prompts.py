@@ -172,4 +172,4 @@ def _linked(mirror: Path, root: Path, benchmark: Benchmark) -> Rows:
 
 
 def _splits(rows: Rows, pool: Rows) -> dict[str, Rows]:
-    return {"train": pool, "validation": rows, "test": rows}
+    return {"train": pool or rows, "validation": rows, "test": rows}

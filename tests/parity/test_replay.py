@@ -19,6 +19,7 @@ from parity import ours
 from parity.rows import BENCHMARKS
 
 import evalharness
+from evalharness.data.sources import MissingDataError
 from evalharness.records.folder import Run
 from evalharness.registry import task_files
 from evalharness.run.plan import Cell
@@ -27,23 +28,39 @@ from evalharness.tasks.task import protocol_names
 from evalharness.types import Reference
 
 FILES = {name: path for name, path in task_files().items() if "suite" not in read_yaml(path)}
-PROTOCOLS = [(name, protocol) for name, path in sorted(FILES.items()) for protocol in protocol_names(path)]
+WITH_CHECKPOINT = {("real_toxicity_prompts", "classifier")}
+"""Judged by a checkpoint that no machine has by itself."""
+PROTOCOLS = [
+    (name, protocol)
+    for name, path in sorted(FILES.items())
+    for protocol in protocol_names(path)
+    if (name, protocol) not in WITH_CHECKPOINT
+]
 OWN = [
     (name, protocol)
     for name in sorted(BENCHMARKS)
     for protocol in protocol_names(FILES[name.partition("/")[0]])
     if name not in ("lambada_openai", "wikitext")  # nothing is chosen or written there
+    and (name, protocol) not in WITH_CHECKPOINT
 ]
 SAMPLES = 400
 SAID = "So the answer is {}."
 """What the parsers of chains of thought look for; lm-eval's for gsm8k reads the solution itself."""
+PROGRAMS = {
+    "pal": "def solution():\n    return {}",
+    "pot": "ans = {}",
+    "pot-zero-shot": "    return {}",
+}
+"""By protocol: the program that gives a number."""
+CHANGES: dict[str, dict[str, Any]] = {"pot-zero-shot": {"elicitation": {"setup": "import math"}}}
+"""By protocol: its programs would need numpy in the boxes."""
 
 
 @pytest.mark.parametrize(("name", "protocol"), OWN)
 def test_right_answers_on_own_rows(name: str, protocol: str, tmp_path: Path) -> None:
     benchmark = BENCHMARKS[name]
     ours.write_split(tmp_path / "mirror", f"{benchmark.place}/{benchmark.split}", benchmark.rows)
-    cell = ours.cell(name, tmp_path / "mirror", protocol=protocol, shots=0)
+    cell = ours.cell(name, tmp_path / "mirror", protocol=protocol, shots=0, set=CHANGES.get(protocol, {}))
     run = _replayed(cell, [_right(cell, sample) for sample in cell.samples], tmp_path)
     for score in _proportions(run):
         # One gold of gsm8k's rows ends in a space, which lm-eval's exact match does not forgive.
@@ -56,13 +73,17 @@ def real_cell(name: str, protocol: str, real_mirror: Path, tmp_path: Path) -> Ce
         benchmark = BENCHMARKS["triviaqa"]
         ours.link_trivia(real_mirror, tmp_path / "linked" / benchmark.place, benchmark.split)
         real_mirror = tmp_path / "linked"
-    return ours.cell(name, real_mirror, protocol=protocol, shots=0, sample=SAMPLES)
+    changes = CHANGES.get(protocol, {})
+    try:
+        return ours.cell(name, real_mirror, protocol=protocol, shots=0, sample=SAMPLES, set=changes)
+    except MissingDataError:
+        pytest.skip(f"no rows of {name} are at hand")
 
 
 @pytest.mark.parametrize(("name", "protocol"), PROTOCOLS)
 def test_right_answers_on_real_rows(real_cell: Cell, tmp_path: Path) -> None:
     run = _replayed(real_cell, [_right(real_cell, sample) for sample in real_cell.samples], tmp_path)
-    assert all(score == 1.0 for score in _proportions(run)), run.results
+    assert all(score >= real_cell.task.definition.ceiling for score in _proportions(run)), run.results
 
 
 @pytest.mark.parametrize(("name", "protocol"), PROTOCOLS)
@@ -78,7 +99,7 @@ def test_other_answers_on_real_rows(real_cell: Cell, tmp_path: Path) -> None:
             _scored(len(reference.choices), (draw.randrange(len(reference.choices)),) if chance else ())
             for reference, chance in zip(references, chances, strict=True)
         ]
-    elif task.method.needs == "target":
+    elif task.method.needs == "target" and task.metrics[0].tells_right:
         others = [samples[(number + 1) % len(samples)] for number in range(len(samples))]
         blind = [_right(real_cell, other) for other in others]
         chances = [
@@ -107,11 +128,22 @@ def _right(cell: Cell, sample: Any) -> dict[str, Any]:
     target = reference.target
     if task.method.needs == "target":
         text = str(target[0] if isinstance(target, tuple) else target)
-        return {"completions": [SAID.format(text) if task.method.reasoned and "####" not in text else text]}
+        if task.method.executes:
+            return {"completions": [PROGRAMS[task.protocol].format(text.replace(",", ""))]}
+        if "math" in task.name:
+            return {"completions": [_solved(cell, sample, text)]}
+        said = SAID.format(text) if task.method.reasoned and "####" not in text else text
+        return {"completions": [said] * task.definition.repeats}
     if task.method.needs == "choices":
         golds = target if isinstance(target, tuple) else (target,)
         return _scored(len(reference.choices), golds)
     return {"log_likelihoods": [0.0], "greedy": [True]}
+
+
+def _solved(cell: Cell, sample: Any, target: str) -> str:
+    """A worked solution as the demonstrations show them; where the whole text is the answer, the answer."""
+    task = cell.task
+    return str(task.renderer.demonstration(sample, reasoned=True).answer) if task.method.reasoned else target
 
 
 def _scored(count: int, golds: Sequence[Any]) -> dict[str, Any]:
@@ -123,7 +155,7 @@ def _scored(count: int, golds: Sequence[Any]) -> dict[str, Any]:
 
 def _replayed(cell: Cell, said: Sequence[Mapping[str, Any]], folder: Path) -> Run:
     lines = [{"id": sample.id, **answer} for sample, answer in zip(cell.samples, said, strict=True)]
-    options = {key: getattr(cell.options, key) for key in ("protocol", "shots", "sample", "data_dir")}
+    options = {key: getattr(cell.options, key) for key in ("protocol", "shots", "sample", "data_dir", "set")}
     file = write_rows(folder / "answers.jsonl", lines)
     given = {key: value for key, value in options.items() if value is not None}
     return evalharness.evaluate(cell.options.task[0], model=f"replay:{file}", output=folder / "run", **given)

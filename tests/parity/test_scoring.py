@@ -159,6 +159,7 @@ CHOICES = (
     "piqa",
     "social_iqa",
     "truthfulqa_mc1",
+    "winogender",
     "winogrande",
 )
 

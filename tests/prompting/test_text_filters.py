@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from evalharness.prompting.text_filters import (
     after,
     before,
+    from_json,
     letter,
     position_of,
     positions_of,
@@ -28,6 +29,11 @@ def test_after_takes_what_follows_the_last_mark(text: str, expected: str) -> Non
 @pytest.mark.parametrize(("text", "expected"), [(" a # b # c", "a"), ("no mark ", "no mark"), ("#", "")])
 def test_before_takes_what_precedes_the_first_mark(text: str, expected: str) -> None:
     assert before(text, "#") == expected
+
+
+def test_json_with_whole_numbers_of_any_length() -> None:
+    assert from_json('{"a": [1, -2.5, null]}') == {"a": [1, -2.5, None]}
+    assert from_json(f"[-1{'0' * 5000}]") == [-(10**5000)]
 
 
 def test_letters() -> None:

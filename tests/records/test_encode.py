@@ -145,6 +145,7 @@ references = st.builds(
     target=st.none() | texts | st.integers(0, 9) | st.lists(texts, max_size=3).map(tuple),
     choices=st.lists(texts, max_size=3).map(tuple),
     units=st.dictionaries(texts, st.integers(0, 99), max_size=3),
+    facts=st.dictionaries(texts, st.booleans() | texts | st.lists(st.integers(0, 9), max_size=3), max_size=3),
 )
 
 

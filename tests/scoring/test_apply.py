@@ -57,7 +57,7 @@ def test_scored_tasks_have_no_answer() -> None:
     scored = scorer(None, "acc", "acc_norm").score(attempt, Reference(target=0, choices=("a", "b")))
     assert scored.answer is None
     assert scored.scores["acc"].value == 1.0
-    assert flags(attempt, scored) == {"unparsed": False, "truncated": False, "empty": False}
+    assert flags(attempt, scored) == dict.fromkeys(("unparsed", "truncated", "empty", "undecided"), False)
 
 
 def test_a_metric_without_any_parser_is_refused() -> None:

@@ -13,7 +13,20 @@ def test_every_registered_metric_is_built_by_its_name() -> None:
 
 def test_losses_are_better_low() -> None:
     lower = {metric.name for metric in build_metrics(names("metric"), "m") if not metric.higher_is_better}
-    assert lower == {"api_hallucination", "bits_per_byte", "byte_perplexity", "perplexity", "word_perplexity"}
+    assert lower == {
+        "accuracy_gap",
+        "api_hallucination",
+        "bias_score",
+        "bits_per_byte",
+        "byte_perplexity",
+        "judge_score",
+        "likelihood_diff",
+        "pct_stereotype",
+        "perplexity",
+        "ter",
+        "unanswered",
+        "word_perplexity",
+    }
 
 
 def test_labels_and_options() -> None:
@@ -36,7 +49,7 @@ def test_labels_and_options() -> None:
         (["exact_mach"], "metrics[0]: unknown metric 'exact_mach'; did you mean 'exact_match'?"),
         (
             ["acc", {"metric": "f1", "ignore": 1}],
-            "metrics[1]: ignore: unknown key; known: answer, label, metric, reducer.",
+            "metrics[1]: ignore: unknown key; known: answer, label, metric, reducer, where.",
         ),
         (["acc", "acc"], "metrics: two metrics are shown as 'acc'; give one of them a label of its own."),
         ([{"label": "x"}], "metrics[0]: the key 'metric' with the name of a metric is missing."),

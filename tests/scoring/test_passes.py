@@ -6,7 +6,7 @@ import pytest
 
 from evalharness.errors import DataError
 from evalharness.scoring.apply import Scorer
-from evalharness.scoring.passes import Passes
+from evalharness.scoring.passes import PassedTests, Passes
 from evalharness.types import Attempt, Reference, Score, Verdict
 
 
@@ -38,6 +38,21 @@ def test_the_judge_is_found_by_name() -> None:
     both = Attempt(calls=(), verdicts=(*attempt("fail").verdicts, *attempt("pass", judge="other").verdicts))
     assert score(both).value == 0.0
     assert score(both, judge="other").value == 1.0
+
+
+def test_the_share_of_the_tests_that_a_program_passes() -> None:
+    tested = [
+        Verdict(judge="input_output", candidate=0, label="fail", explanation="no", details={"tests": 4, "passed": 3}),
+        Verdict(judge="input_output", candidate=1, label="error"),
+    ]
+    scorer = Scorer(None, [PassedTests.model_validate({"metric": "tests_passed"})])
+    for verdicts, value, why in ((tested[:1], 0.75, "fail: no"), (tested, 0.375, "fail: no; error")):
+        found = scorer.score(Attempt(calls=(), verdicts=tuple(verdicts)), Reference()).scores["tests_passed"]
+        assert found == Score(value, explanation=why)
+    with pytest.raises(
+        DataError, match="metric 'tests_passed' reads the verdicts of the judge 'input_output', and the"
+    ):
+        scorer.score(attempt("pass"), Reference())
 
 
 def test_an_attempt_that_nobody_judged_is_no_zero() -> None:

@@ -4,6 +4,7 @@ A change of a value here is a change of scores: raise the metric's `version`, an
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,7 +18,12 @@ from evalharness.types import Attempt, Likelihood, Reference, Verdict
 
 ANSWERS = (("the Cat sat", "cat sat."), ("cat", ("dog", "cat")), ("cat", "a dog"))
 CHOICES = ((-4.0, -4.5, 0), (-4.0, -4.5, 1), (-9.0, -4.5, 1))
-LABELS = ("pass", "fail", "timeout")
+LABELS: dict[str, dict[str, int]] = {
+    "pass": {"tests": 4, "passed": 4},
+    "fail": {"tests": 4, "passed": 1},
+    "timeout": {},
+}
+"""With the details that a judge of test cases gives."""
 TEXTS = ((-1.0, True), (-20.0, False))
 
 TABLE = {
@@ -26,14 +32,20 @@ TABLE = {
     "acc_norm": (1, (1.0, 0.0, 1.0)),
     "bits_per_byte": (1, (0.144270, 2.885390)),
     "byte_perplexity": (1, (1.105171, 7.389056)),
+    "contains": (1, (0.0, 1.0, 0.0)),
     "exact_match": (1, (0.0, 1.0, 0.0)),
     "f1": (1, (1.0, 1.0, 0.0)),
     "greedy_choice": (1, (1.0, 1.0, 1.0)),
     "greedy_match": (1, (1.0, 0.0)),
+    "hendrycks_equal": (1, (0.0, 1.0, 0.0)),
     "lm_eval_exact_match": (1, (0.0, 1.0, 0.0)),
+    "math_equal": (1, (0.0, 1.0, 0.0)),
+    "math_verify": (1, (0.0, 0.0, 0.0)),
+    "minerva_equal": (1, (0.0, 1.0, 0.0)),
     "passes": (1, (1.0, 0.0, 0.0)),
     "perplexity": (1, (2.718282, 485165195.409790)),
     "probability_mass": (1, (0.622459, 0.377541, 0.989013)),
+    "tests_passed": (1, (1.0, 0.25, 0.0)),
     "word_perplexity": (1, (1.648721, 22026.465795)),
 }
 
@@ -54,13 +66,27 @@ OF_CALLS: dict[str, tuple[dict[str, Any], str, tuple[str, ...], int, tuple[float
 """Metrics of calls: options, target, what was said, version and values."""
 
 
-def judged(judge: str, *labels: str) -> Attempt:
-    """An attempt whose candidates the judge gave these labels."""
-    return Attempt(
-        calls=(),
-        candidates=("",) * len(labels),
-        verdicts=tuple(Verdict(judge=judge, candidate=n, label=label) for n, label in enumerate(labels)),
-    )
+FOLLOW = json.dumps({"ids": ["punctuation:no_comma", "startend:quotation"], "arguments": [{}, {}]})
+WROTE = ("The cat is on the mat.", 'Sure, here:\n"the cat is on a mat"', "")
+RIGHT = "The cat sat on the mat."
+
+OF_TEXTS: dict[str, tuple[str, int, tuple[float, ...]]] = {
+    "bleu": (RIGHT, 1, (48.892302, 4.789232, 0.0)),
+    "chrf": (RIGHT, 1, (64.581668, 28.633658, 0.0)),
+    "instructions_followed": (FOLLOW, 1, (0.5, 0.0, 0.0)),
+    "prompt_followed": (FOLLOW, 1, (0.0, 0.0, 0.0)),
+    "rouge": (RIGHT, 1, (0.833333, 0.571429, 0.0)),
+    "ter": (RIGHT, 1, (16.666667, 100.0, 100.0)),
+}
+"""Metrics of what was written: target, version and values, which are a sentence's own."""
+
+
+def judged(label: str, details: Mapping[str, int]) -> Attempt:
+    """An attempt whose one candidate every judge of programs gave this label."""
+    verdicts = [
+        Verdict(judge=judge, candidate=0, label=label, details=details) for judge in ("execution", "input_output")
+    ]
+    return Attempt(calls=(), candidates=("",), verdicts=tuple(verdicts))
 
 
 def probes(needs: str) -> list[tuple[Attempt, Reference]]:
@@ -75,15 +101,55 @@ def probes(needs: str) -> list[tuple[Attempt, Reference]]:
             for one, other, gold in CHOICES
         ]
     if needs == "verdict":
-        return [(judged("execution", label), Reference()) for label in LABELS]
+        return [(judged(label, details), Reference()) for label, details in LABELS.items()]
     units = {"words": 2, "bytes": 10}
     return [
         (Attempt(calls=(), likelihoods=(Likelihood((ll,), (greedy,)),)), Reference(units=units)) for ll, greedy in TEXTS
     ]
 
 
+LEANINGS: dict[str, tuple[dict[str, Any], int, tuple[tuple[float, float], ...]]] = {
+    "accuracy_gap": ({"fact_of": "kind", "first": "a", "second": "b"}, 1, ((1.0, 1.0), (0.0, -1.0))),
+    "bias_score": ({}, 1, ((1.0, 1.0), (-1.0, 1.0))),
+    "likelihood_diff": ({}, 1, ((0.5, 1.0), (3.0, 1.0))),
+    "pct_stereotype": ({}, 1, ((1.0, 1.0), (0.0, 1.0))),
+    "preference": ({}, 1, ((1.0, 1.0), (0.0, 1.0))),
+}
+"""Metrics of what a model leans to: options, version, values and weights on two samples."""
+
+
+@pytest.mark.parametrize("name", LEANINGS)
+def test_a_leaning_scores_what_its_version_has_always_scored(name: str) -> None:
+    options, version, values = LEANINGS[name]
+    (metric,) = build_metrics([{"metric": name, **options}], "probe")
+    scored = []
+    for (one, other), kind in (((-4.0, -4.5), "a"), ((-9.0, -6.0), "b")):
+        attempt = Attempt(calls=(), likelihoods=(Likelihood((one,), (True,)), Likelihood((other,), (True,))))
+        facts = {"kind": kind, "biased": [0], "unknown": []}
+        score = metric.score(attempt, Reference(target=0, choices=("ab", "cd"), facts=facts), None, None)
+        scored.append((score.value, score.weight))
+    assert (metric.version, tuple(scored)) == (version, values)
+
+
+def test_a_judges_score_and_no_answer_score_what_their_versions_have_always_scored() -> None:
+    verdict = Verdict(judge="wordlist", candidate=0, label="listed", details={"score": 0.75})
+    attempt = Attempt(calls=(), candidates=("",), verdicts=(verdict,))
+    metrics = build_metrics(
+        [{"metric": "judge_score", "judge": "wordlist"}, {"metric": "judge_score", "judge": "wordlist",
+          "threshold": 0.8, "label": "above"}, "unanswered"], "probe",
+    )  # fmt: skip
+    scorer = Scorer(build_parser("number", "probe"), metrics)
+    scores = scorer.score(attempt, Reference(target="1")).scores
+    assert {name: score.value for name, score in scores.items()} == {"judge_score": 0.75, "above": 0, "unanswered": 1}
+    assert {metric.version for metric in metrics} == {1}
+
+
+ELSEWHERE = ("judge_score", "unanswered")
+"""Probed by a test of their own."""
+
+
 def test_every_metric_is_probed() -> None:
-    assert sorted([*TABLE, *OF_CALLS]) == names("metric")
+    assert sorted([*LEANINGS, *ELSEWHERE, *TABLE, *OF_CALLS, *OF_TEXTS]) == names("metric")
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -104,3 +170,14 @@ def test_a_metric_of_calls_scores_what_its_version_has_always_scored(name: str) 
     attempts = [Attempt(calls=(), candidates=(text,)) for text in said]
     scores = [scorer.score(attempt, Reference(target=target)).scores[name].value for attempt in attempts]
     assert (metric.version, tuple(scores)) == (version, values)
+
+
+@pytest.mark.parametrize("name", OF_TEXTS)
+def test_a_metric_of_texts_scores_what_its_version_has_always_scored(name: str) -> None:
+    target, version, values = OF_TEXTS[name]
+    (metric,) = build_metrics([name], "probe")
+    scorer = Scorer(TextParser(), [metric])
+    attempts = [Attempt(calls=(), candidates=(text,)) for text in WROTE]
+    scores = [scorer.score(attempt, Reference(target=target)).scores[metric.name].value for attempt in attempts]
+    assert metric.version == version
+    assert scores == pytest.approx(values, rel=1e-5)

@@ -255,7 +255,7 @@ def test_a_faulty_protocol_is_blamed_by_name(write: Any) -> None:
 
 
 def test_a_suite_expands_in_order() -> None:
-    assert expand(["symbolic"]) == [
+    assert expand(["symbolic"])[:4] == [
         Wanted("coin_flip", {}, "symbolic"),
         Wanted("coin_flip", {"protocol": "four_people"}, "symbolic"),
         Wanted("last_letter_concatenation", {}, "symbolic"),

@@ -42,6 +42,8 @@ def check_prompts(task: Task, rows: Rows, references: References, tokenizer: Tok
 
 def _spaces(task: Task, prompts: Sequence[str], references: References) -> Iterator[Fault]:
     delimiter = task.definition.prompt.delimiter
+    if not task.definition.prompt.question and task.method.scores:
+        return  # the choices are scored from the beginning of a text
     if not any(prompts):
         yield Fault("empty_prompt", "prompt.question", "every prompt is empty; the question needs a text.")
     elif _share(prompt.endswith(" ") for prompt in prompts) > MANY:

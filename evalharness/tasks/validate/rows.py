@@ -47,7 +47,7 @@ def rows_of(task: Task, settings: SourceSettings) -> tuple[Rows, list[Fault]]:
             if not shown:
                 shown = list(load_pool(task, subset, settings).samples[: task.definition.demonstrations.shots])
         except MissingDataError as error:
-            if not data.hub:
+            if not (data.hub or data.published):  # what is published elsewhere need not be on this machine
                 faults.append(Fault("missing_source", "data", str(error)))
         except EvalHarnessError as error:
             faults.append(_data_fault(error))

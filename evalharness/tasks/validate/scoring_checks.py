@@ -20,18 +20,21 @@ References = Sequence[tuple[Sample, Reference]]
 
 def check_scores(task: Task, references: References) -> Iterator[Fault]:
     """Score the right answer of every row, and the right answer of the next row in its place."""
-    metrics = [metric for metric in task.metrics if metric.needs != "verdict"]  # nothing is judged here
+    # Nothing is judged here, and a leaning has no right answers.
+    metrics = [metric for metric in task.metrics if metric.needs != "verdict" and metric.tells_right]
     if not references or not metrics or task.definition.document is not None:
         return
     scorer = Scorer(task.parser, metrics)
     right = [_values(scorer, metrics, _right(task, *each), each[1]) for each in references]
     wrong = [_values(scorer, metrics, attempts, reference) for attempts, reference in _wrong(task, references)]
     for metric in metrics:
-        best, other = ([each[metric.name] for each in scores] for scores in (right, wrong))
+        places = [number for number, each in enumerate(right) if metric.name in each]
+        best = [right[number][metric.name] for number in places]
+        other = [each[metric.name] for each in wrong if metric.name in each]
         sign = 1 if metric.higher_is_better else -1
-        if metric.higher_is_better and fmean(best) < task.definition.ceiling - MARGIN:
+        if best and metric.higher_is_better and fmean(best) < task.definition.ceiling - MARGIN:
             position = next(number for number, value in enumerate(best) if value < 1)
-            sample, reference = references[position]
+            sample, reference = references[places[position]]
             yield Fault(
                 "gold_unread",
                 "answer" if metric.needs == "answer" and metric.answer is None else "metrics",
@@ -39,7 +42,7 @@ def check_scores(task: Task, references: References) -> Iterator[Fault]:
                 f"{task.definition.ceiling:g}; that of sample {sample.id}, {reference.target!r:.60}, scores "
                 f"{best[position]:g}: choose a parser that reads it, or declare a ceiling.",
             )
-        elif other and sign * fmean(other) >= sign * fmean(best):
+        elif best and other and sign * fmean(other) >= sign * fmean(best):
             yield Fault(
                 "wrong_scores_as_right",
                 "metrics",
@@ -56,6 +59,7 @@ def _values(
     return {
         metric.name: (max if metric.higher_is_better else min)(scores[metric.name].value for scores in scored)
         for metric in metrics
+        if metric.covers(reference)
     }
 
 

@@ -34,7 +34,7 @@ def test_the_linear_model_finds_an_answer_that_lengths_do_tell(monkeypatch: pyte
         ]
 
     monkeypatch.setattr("evalharness.data.generators.baselines.lookup", lambda kind, name: leaky)
-    assert baselines("leaky", "test") == {"constant": 0.75, "linear_on_lengths": 1.0}
+    assert baselines("leaky", "test") == {"constant": 0.75, "linear_on_lengths": 1.0, "look_up": 1.0}
 
 
 def test_a_logistic_model_of_another_library_finds_no_more() -> None:
