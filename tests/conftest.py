@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from evalharness import registry
+
 # Libraries read these when they are imported, so they are set before any test is.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
@@ -26,6 +28,16 @@ sys.path.append(str(Path(__file__).parent))
 # A busy machine is no reason to fail: no test has a deadline for a single example.
 settings.register_profile("evalharness", deadline=None)
 settings.load_profile("evalharness")
+
+
+@pytest.fixture(autouse=True)
+def _no_component_stays() -> Generator[None, None, None]:
+    """What a test trusts is gone after it: the registry belongs to the process, and any test may come next."""
+    before = {kind: dict(components) for kind, components in registry._TRUSTED.items()}
+    yield
+    for kind, components in registry._TRUSTED.items():
+        components.clear()
+        components.update(before[kind])
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -80,7 +80,7 @@ class Reported:
     def judged(self) -> bool:
         """Whether the metric knows right, which is 1, and wrong, which is less."""
         score = self.results.scores[self.metric]
-        unit = score.value is None or score.value <= 1
+        unit = not (score.value is not None and score.value > 1)  # a score that is no number is one of these
         return score.higher_is_better and unit and not score.aggregate.startswith("corpus_")
 
     def outcome(self, sample: Facts) -> Outcome:
