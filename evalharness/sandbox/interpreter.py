@@ -14,7 +14,7 @@ from pathlib import Path
 from evalharness.errors import ServiceError, UsageError
 
 NOBODY = 65534
-"""User and group that a box belongs to where the harness runs as root."""
+"""User and group that a program finds itself to be, inside a namespace or a container."""
 
 _ASK = """
 import importlib, json, os, sys, sysconfig

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from evalharness.sandbox.interpreter import NOBODY, Interpreter
 from evalharness.sandbox.outcome import Limits
-from evalharness.sandbox.syscalls import system_call_filter
+from evalharness.sandbox.syscalls import no_filter, system_call_filter
 
 ENVIRONMENT: Mapping[str, str] = {
     "PATH": "/usr/bin:/bin",
@@ -133,7 +133,7 @@ class Bubblewrap(Level):
     allows_processes = True
 
     def missing(self) -> str | None:
-        return None if shutil.which("bwrap") else "the program bwrap is not installed (Debian: bubblewrap)"
+        return no_filter() if shutil.which("bwrap") else "the program bwrap is not installed (Debian: bubblewrap)"
 
     def launch(self, interpreter: Interpreter, limits: Limits) -> Launch:
         program = shutil.which("bwrap") or "bwrap"
@@ -190,7 +190,11 @@ class Landlock(Level):
         return _THREADS if os.geteuid() == 0 else _tasks_of(os.geteuid()) + _ROOM
 
     def missing(self) -> str | None:
-        return None if _landlock_version() > 0 else "this kernel has no Landlock (Linux 5.13 and newer, where it is on)"
+        return (
+            no_filter()
+            if _landlock_version() > 0
+            else "this kernel has no Landlock (Linux 5.13 and newer, where it is on)"
+        )
 
     def launch(self, interpreter: Interpreter, limits: Limits) -> Launch:
         job = self.job(limits)
@@ -223,7 +227,7 @@ class Container(Level):
     def missing(self) -> str | None:
         if self._engine is None:
             return "neither podman nor docker is installed"
-        return None if self.image else "no image is named; --sandbox-image python:3.12-slim, say"
+        return no_filter() if self.image else "no image is named; --sandbox-image python:3.12-slim, say"
 
     def launch(self, interpreter: Interpreter, limits: Limits) -> Launch:
         assert self._engine is not None

@@ -118,6 +118,12 @@ _WRITING = 0o1 | 0o2 | 0o100 | 0o1000
 """Of open: O_WRONLY, O_RDWR, O_CREAT, O_TRUNC."""
 
 
+def no_filter() -> str | None:
+    """Why there is no filter for this machine; None where there is one."""
+    machine = platform.machine()
+    return None if machine in _AUDIT else f"there is no filter of system calls for {machine} (x86_64, aarch64)"
+
+
 def system_call_filter(
     pid: int | None, *, processes: bool = False, disk: bool = False, read_only: bool = False, execute: bool = False
 ) -> bytes:
@@ -131,11 +137,11 @@ def system_call_filter(
         execute: it may become another program; a process that bubblewrap starts becomes Python under the filter.
 
     Raises:
-        NotImplementedError: neither x86_64 nor aarch64.
+        OSError: there is none (`no_filter`).
     """
+    if (why := no_filter()) is not None:
+        raise OSError(why)
     machine = platform.machine()
-    if machine not in _AUDIT:
-        raise NotImplementedError(f"no filter of system calls for {machine}")
     column = 0 if machine == "x86_64" else 1
     groups: list[Mapping[str, tuple[int | None, int | None]]] = [_ALWAYS]
     groups += [_FILES] if disk else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
 
@@ -39,6 +40,12 @@ def test_landlock_takes_the_place_of_a_missing_bubblewrap(monkeypatch: pytest.Mo
 def test_no_level_no_execution(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "trouble", lambda sandbox: "the kernel refuses")
     with pytest.raises(ServiceError, match=r"none works here .*the kernel refuses.*--allow-unsafe-execution"):
+        choose()
+
+
+def test_a_machine_without_a_filter_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "sparc")
+    with pytest.raises(ServiceError, match="no filter of system calls for sparc"):
         choose()
 
 
