@@ -87,6 +87,8 @@ class Reporter:
                 f"  {found.prompt_tokens:,} prompt tokens ({found.distinct_tokens:,} distinct), "
                 f"at most {found.max_generated_tokens:,} generated"
             )
+            if found.judge_requests:
+                typer.echo(f"  {found.judge_requests:,} requests to the judge model")
             if found.seconds is not None:
                 typer.echo(f"  about {duration(found.seconds)} ({found.measured_on})")
 
@@ -112,6 +114,8 @@ def block(run: Run, results: ResultsRecord) -> list[str]:
         f"({usage.get('distinct_tokens', 0):,} distinct)   {usage.get('generated_tokens', 0):,} generated   "
         f"{duration(results.seconds)}"
     )
+    if record.judge:
+        lines.append(f"  {judge_line(record.judge, usage)}")
     if results.engine:
         lines.append(f"  {engine_line(results.engine, usage.get('distinct_tokens', 0))}")
     if results.spent:
@@ -122,6 +126,12 @@ def block(run: Run, results: ResultsRecord) -> list[str]:
         lines.append(f"  note: {results.note}")
     lines.append(f"  {run.path}")
     return lines
+
+
+def judge_line(judge: Mapping[str, Any], usage: Mapping[str, int]) -> str:
+    """Which model judged, and what it was asked for."""
+    asked, read, written = (usage.get(f"judge_{key}", 0) for key in ("requests", "prompt_tokens", "generated_tokens"))
+    return f"judge: {judge['name']}, {asked:,} requests   {read:,} prompt tokens   {written:,} generated"
 
 
 def engine_line(engine: Mapping[str, float], bound: int) -> str:

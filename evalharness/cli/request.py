@@ -22,6 +22,7 @@ def request(
     config: Path | None,
     from_run: Path | None,
     model_settings: Sequence[str] = (),
+    judge_settings: Sequence[str] = (),
 ) -> RunOptions:
     """The options of a run: a former run's, over them the file's, over them the command line's.
 
@@ -42,9 +43,11 @@ def request(
         values["set"] = merged(values.get("set", {}), setting(assignment))
     for assignment in model_settings:
         values["model_options"] = merged(values.get("model_options", {}), setting(assignment, "--model-option"))
+    for assignment in judge_settings:
+        values["judge_options"] = merged(values.get("judge_options", {}), setting(assignment, "--judge-option"))
     if not values.get("task"):
         raise UsageError("no task is named; add --task gsm8k, say (`evalharness tasks` lists them).")
-    for spec in values.get("model", ()):
+    for spec in (*values.get("model", ()), *filter(None, [values.get("judge_model")])):
         if sentence := lm_eval_model(spec):
             raise UsageError(sentence)
     try:

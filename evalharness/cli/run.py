@@ -65,6 +65,12 @@ def run(
     model_settings: Annotated[list[str] | None, typer.Option(
         "--model-option", help="A further option of this kind of model: concurrency=8, api=chat, device_map=auto. "
         "Repeatable.", rich_help_panel=_MODEL)] = None,
+    judge_model: Annotated[str | None, typer.Option(
+        help="The model that judges, for tasks that are judged by one (docs/judges.md); takes what --model takes.",
+        rich_help_panel=_MODEL)] = None,
+    judge_settings: Annotated[list[str] | None, typer.Option(
+        "--judge-option", help="An option of the judge model: max_cost=5, dtype=bfloat16. Repeatable.",
+        rich_help_panel=_MODEL)] = None,
     batch_tokens: Annotated[int | None, typer.Option(
         help="Tokens that are computed together.", rich_help_panel=_COMPUTE)] = None,
     numerics: Annotated[str | None, typer.Option(
@@ -122,14 +128,24 @@ def run(
         for key, value in locals().items()
         if value is not None
         and key
-        not in ("settings", "model_settings", "config", "from_run", "explain_engine", "dry_run", "as_json", "quiet")
+        not in (
+            "settings",
+            "model_settings",
+            "judge_settings",
+            "config",
+            "from_run",
+            "explain_engine",
+            "dry_run",
+            "as_json",
+            "quiet",
+        )
     }
     from evalharness.cli.printing import Reporter
     from evalharness.cli.request import request
     from evalharness.run import runner
     from evalharness.run.progress import choose
 
-    options = request(given, settings or [], config, from_run, model_settings or [])
+    options = request(given, settings or [], config, from_run, model_settings or [], judge_settings or [])
     reporter = Reporter(as_json=as_json, quiet=quiet, explain_engine=explain_engine)
     reporter.begin(options)
     try:

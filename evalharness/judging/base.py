@@ -12,6 +12,7 @@ from pydantic import PrivateAttr
 from evalharness.answers.base import Parser, build_named
 from evalharness.elicitation.base import Executor
 from evalharness.errors import DataError
+from evalharness.judging.model import JudgeModel
 from evalharness.options import Options
 from evalharness.prompting.templates import Expression, Template
 from evalharness.types import Attempt, Parsed, Reference, Sample, Verdict
@@ -30,6 +31,8 @@ class Bench:
     """The task's, which reads the candidates."""
     sandbox: Executor | None = None
     """Where programs are executed; None where no judge of the task executes any."""
+    model: JudgeModel | None = None
+    """The run's judge model; None where no judge of the task asks one."""
 
     def answers(self) -> list[Parsed]:
         """What the task's parser reads in each candidate; the whole text where the task parses nothing."""
@@ -45,6 +48,10 @@ class Judge(Options):
     """Raised with every change of a verdict; part of the protocol's hash."""
     executes: ClassVar[bool] = False
     """Whether it runs programs, so that a run of the task needs a sandbox."""
+    asks: ClassVar[bool] = False
+    """Whether it asks a model, so that a run of the task needs a judge model."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Its options that decide only how what was said is read: `read_again` may follow others than a run had."""
     templated: ClassVar[tuple[str, ...]] = ()
     """Its options that are templates: the protocol's hash covers what they render, as `shown` says."""
 
@@ -58,6 +65,11 @@ class Judge(Options):
     def templates(self) -> Sequence[Template | Expression]:
         """Its templates over the columns of a row; each knows its field."""
         return ()
+
+    @property
+    def verbs(self) -> frozenset[str]:
+        """What the judge model must be able to do, of a judge that asks one: ``generate``, ``score``."""
+        return frozenset({"generate"})
 
     @property
     def columns(self) -> frozenset[str]:
@@ -83,6 +95,10 @@ class Judge(Options):
         Raises:
             EvalHarnessError: what judges failed, which says nothing of the candidate: the sample fails.
         """
+
+    def read_again(self, verdict: Verdict, reference: Reference, attempt: Attempt) -> Verdict:
+        """A recorded verdict of this judge with its raw text read as today's rules do; nothing is asked again."""
+        return verdict
 
 
 def build_judges(specs: Sequence[str | Mapping[str, Any]], where: str) -> tuple[Judge, ...]:

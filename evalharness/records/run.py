@@ -57,6 +57,8 @@ class RunRecord(Record):
     """Versions, git commit, processor, threads, command line with secrets masked."""
     sandbox: dict[str, Any] | None = None
     """Where programs were executed: level of isolation, interpreter, ...; None where none was."""
+    judge: dict[str, Any] | None = None
+    """The judge model, in the words of `model`, with the `spec` that was typed; None where no model judged."""
     rescored_from: str | None = None
     """The run whose journal was scored again."""
 

@@ -25,6 +25,8 @@ class Usage:
     """Those of the prompt tokens whose requests have been answered."""
     longest: int = 0
     """Tokens of the longest completion."""
+    judging: Usage | None = None
+    """What the judge model is asked for, where there is one."""
     _sequences: set[bytes] = field(default_factory=set)
 
     def asked(self, request: Request) -> None:
@@ -52,12 +54,14 @@ class Usage:
         return (len(ordered[0]) + added) // 4
 
     def counts(self) -> dict[str, int]:
-        """As results.json keeps it."""
+        """As results.json keeps it; what is asked of a judge model has names of its own."""
+        judging = self.judging.counts() if self.judging else {}
         return {
             "requests": self.requests,
             "prompt_tokens": self.prompt_tokens,
             "distinct_tokens": self.distinct_tokens,
             "generated_tokens": self.generated_tokens,
+            **{f"judge_{name}": count for name, count in judging.items()},
         }
 
 

@@ -17,7 +17,8 @@ from typing import Any
 from evalharness.backends.batching import Waves
 from evalharness.backends.wrapping import Wrapper
 from evalharness.run.accounting import Usage
-from evalharness.run.execute import execute, fits
+from evalharness.run.execute import execute, fits, fits_judge
+from evalharness.run.judges import judge_for
 from evalharness.run.models import load_backend
 from evalharness.run.options import RunOptions
 from evalharness.run.plan import Cell, plan
@@ -55,8 +56,10 @@ class Estimate:
     open_ended: bool
     """Whether a later request depends on an earlier answer: the counts are then the least there will be."""
     seconds: float | None
-    """None for a backend that costs no time worth measuring."""
+    """None for a backend that costs no time worth measuring, and where a judge model's time comes on top."""
     measured_on: str
+    judge_requests: int = 0
+    """Questions that a judge model would be asked."""
 
 
 def dry_run(options: RunOptions) -> list[Estimate]:
@@ -67,19 +70,23 @@ def dry_run(options: RunOptions) -> list[Estimate]:
     """
     cells = plan(options)
     estimates = []
-    for spec in options.model:
-        with closing(load_backend(spec, options)) as backend:
-            for cell in cells:
-                fits(cell, backend)
-                estimates.append(_estimate(cell, backend))
+    with judge_for(cells, options) as judges:
+        for spec in options.model:
+            with closing(load_backend(spec, options)) as backend:
+                judge = judges.beside(spec, backend) if judges else None
+                for cell in cells:
+                    fits(cell, backend)
+                    fits_judge(cell, judge)
+                    estimates.append(_estimate(cell, backend, judge if cell.task.asks_judge else None))
     return estimates
 
 
-def _estimate(cell: Cell, backend: Backend) -> Estimate:
+def _estimate(cell: Cell, backend: Backend, judge: Backend | None) -> Estimate:
     counter = _Counter(backend)
     usage = Usage()
-    asyncio.run(execute(cell, counter, cell.samples, _ignore, usage, Idle()))
-    seconds = None if backend.info.kind == "replay" else _seconds(cell, backend, usage)
+    asyncio.run(execute(cell, counter, cell.samples, _ignore, usage, Idle(), _Counter(judge) if judge else None))
+    timed = backend.info.kind != "replay" and judge is None
+    seconds = _seconds(cell, backend, usage) if timed else None
     return Estimate(
         task=cell.name,
         protocol=cell.task.protocol,
@@ -92,6 +99,7 @@ def _estimate(cell: Cell, backend: Backend) -> Estimate:
         open_ended=counter.dependent,
         seconds=seconds,
         measured_on=f"measured on {len(_spread(cell.samples))} of the samples",
+        judge_requests=usage.judging.requests if usage.judging else 0,
     )
 
 

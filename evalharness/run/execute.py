@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evalharness.backends.batching import Waves
 from evalharness.elicitation.base import Ask, Executor
 from evalharness.errors import BudgetError, DiskError, EvalHarnessError, FailedSamplesError, UsageError
 from evalharness.judging.base import Bench
+from evalharness.judging.model import JudgeModel, judge_model
 from evalharness.prompting.prompter import Prompter
 from evalharness.run.accounting import Meter, Usage
 from evalharness.run.interruption import NAME
 from evalharness.run.lines import errored_line, scored_line
 from evalharness.run.plan import Cell
 from evalharness.tasks.files import read_yaml
-from evalharness.types import Attempt, Backend, Reference, Sample
+from evalharness.types import Attempt, Backend, Origin, Reference, Sample
 
 PENDING_TOKENS = 1 << 21
 """Samples are admitted while the prompts that wait for an answer hold fewer tokens than this, for each copy of the
@@ -28,6 +30,16 @@ FEW = 20
 """So many samples may always fail before a run is given up early."""
 
 Sink = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Means:
+    """What the samples of a cell share while they are elicited and judged."""
+
+    prompter: Prompter
+    meter: Meter
+    sandbox: Executor | None
+    judge: JudgeModel | None
 
 
 def fits(cell: Cell, backend: Backend) -> None:
@@ -46,6 +58,25 @@ def fits(cell: Cell, backend: Backend) -> None:
     raise UsageError(f"{cell.name} asks a model to {verb}, which {info.name} ({info.kind}) cannot do{way}.")
 
 
+def fits_judge(cell: Cell, judge: Backend | None) -> None:
+    """Refuse, before anything is asked, a task whose judges ask a model where there is none, or one that cannot.
+
+    Raises:
+        UsageError: no judge model, or one that cannot do what a judge of the task asks.
+    """
+    for asking in filter(lambda one: one.asks, cell.task.judges):
+        if judge is None:
+            raise UsageError(
+                f"{cell.name} is judged by a model ('{asking.judge}'), and none is named; add --judge-model MODEL, "
+                "which takes what --model takes."
+            )
+        if missing := asking.verbs - judge.info.verbs:
+            raise UsageError(
+                f"{cell.name}: the judge '{asking.judge}' asks a model to {min(missing)}, which {judge.info.name} "
+                f"({judge.info.kind}) cannot do; name another with --judge-model."
+            )
+
+
 async def execute(
     cell: Cell,
     backend: Backend,
@@ -53,11 +84,13 @@ async def execute(
     sink: Sink,
     usage: Usage,
     sandbox: Executor | None = None,
+    judge: Backend | None = None,
 ) -> None:
     """Elicit, judge and score `samples`, handing each finished one to `sink` as a journal line; count into `usage`.
 
     Args:
         sandbox: where programs are executed, for a task that executes any.
+        judge: the judge model, for a task whose judges ask one; it may be the model itself.
 
     Raises:
         FailedSamplesError: so many samples failed that the run is given up.
@@ -78,9 +111,9 @@ async def execute(
     errors: list[str] = []
     spent: list[BudgetError] = []
 
-    async def one(sample: Sample, meter: Meter) -> None:
+    async def one(sample: Sample, means: _Means) -> None:
         try:
-            line = await _finished(cell, sample, prompter, meter, sandbox)
+            line = await _finished(cell, sample, means)
         except BudgetError as error:  # what is under way ends as it would, nothing further is asked
             spent.append(error)
             return
@@ -93,9 +126,16 @@ async def execute(
                 )
 
     try:
-        async with Waves(backend, time_limit=options.time_limit) as waves:
-            meter = Meter(waves, usage)
-            await _admit(samples, lambda sample: one(sample, meter), waves)
+        async with AsyncExitStack() as opened:
+            waves = await opened.enter_async_context(Waves(backend, time_limit=options.time_limit))
+            means = _Means(prompter=prompter, meter=Meter(waves, usage), sandbox=sandbox, judge=None)
+            if judge is not None:
+                judging = waves
+                if judge is not backend:
+                    judging = await opened.enter_async_context(Waves(judge, time_limit=options.time_limit))
+                usage.judging = Usage()
+                means = replace(means, judge=judge_model(judge, Meter(judging, usage.judging), seed=options.seed))
+            await _admit(samples, lambda sample: one(sample, means), waves)
     finally:
         cell.task.scorer.close()
     if spent:
@@ -142,14 +182,12 @@ async def _admit(samples: Sequence[Sample], one: Callable[[Sample], Coroutine[An
         raise broken[0]
 
 
-async def _finished(
-    cell: Cell, sample: Sample, prompter: Prompter, meter: Meter, sandbox: Executor | None
-) -> dict[str, Any]:
+async def _finished(cell: Cell, sample: Sample, means: _Means) -> dict[str, Any]:
     """The journal line of one sample. An error that belongs to the sample becomes part of the line."""
     reference = Reference()
     try:
         reference = cell.task.renderer.reference(sample)
-        attempts = await _attempts(cell, sample, reference, prompter, meter, sandbox)
+        attempts = await _attempts(cell, sample, reference, means)
         if cell.task.scorer.waits:  # the loop serves other samples meanwhile
             return await asyncio.to_thread(scored_line, cell.name, cell.task, sample, reference, attempts)
         return scored_line(cell.name, cell.task, sample, reference, attempts)
@@ -162,14 +200,7 @@ async def _finished(
     return errored_line(cell.name, sample, reference, sentence)
 
 
-async def _attempts(
-    cell: Cell,
-    sample: Sample,
-    reference: Reference,
-    prompter: Prompter,
-    meter: Meter,
-    sandbox: Executor | None,
-) -> Sequence[Attempt]:
+async def _attempts(cell: Cell, sample: Sample, reference: Reference, means: _Means) -> Sequence[Attempt]:
     task = cell.task
     demonstrations = cell.demonstrations(sample)
 
@@ -180,15 +211,15 @@ async def _attempts(
             reference=reference,
             demonstrations=demonstrations,
             renderer=task.renderer,
-            prompter=prompter,
-            waves=meter,
+            prompter=means.prompter,
+            waves=means.meter,
             sampling=task.sampling,
             seed=cell.options.seed,
             repeat=repeat,
-            sandbox=sandbox if task.method.executes else None,
+            sandbox=means.sandbox if task.method.executes else None,
         )
         attempt = await task.method.run(window, task.method_options)
-        return await _judged(cell, sample, reference, attempt, repeat, sandbox) if task.judges else attempt
+        return await _judged(cell, sample, reference, attempt, repeat, means) if task.judges else attempt
 
     if cell.repeats == 1:
         return [await ask(0)]
@@ -196,9 +227,10 @@ async def _attempts(
 
 
 async def _judged(
-    cell: Cell, sample: Sample, reference: Reference, attempt: Attempt, repeat: int, sandbox: Executor | None
+    cell: Cell, sample: Sample, reference: Reference, attempt: Attempt, repeat: int, means: _Means
 ) -> Attempt:
     """The attempt with what every judge of the task says of it."""
+    origin = Origin(task=cell.name, sample_id=sample.id, index=sample.index, repeat=repeat)
     bench = Bench(
         task=cell.name,
         sample=sample,
@@ -206,7 +238,8 @@ async def _judged(
         attempt=attempt,
         repeat=repeat,
         parser=cell.task.parser,
-        sandbox=sandbox,
+        sandbox=means.sandbox,
+        model=means.judge.of(origin) if means.judge else None,
     )
     found = await asyncio.gather(*(judge.verdicts(bench) for judge in cell.task.judges))
     return replace(attempt, verdicts=tuple(verdict for verdicts in found for verdict in verdicts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from evalharness.records.encode import attempts_of, reference_of, sample_line
@@ -70,10 +71,22 @@ def rescored_line(old: Mapping[str, Any], task: Task) -> dict[str, Any]:
         subset=old.get("subset"),
         cluster=old.get("cluster"),
     )
-    new = scored_line(old["task"], task, sample, reference_of(old), attempts_of(old))
+    reference = reference_of(old)
+    attempts = [_read_again(attempt, reference, task) for attempt in attempts_of(old)]
+    new = scored_line(old["task"], task, sample, reference, attempts)
     for ours, theirs in zip(new["repeats"], old["repeats"], strict=True):
         ours["calls"] = theirs["calls"]
     return new
+
+
+def _read_again(attempt: Attempt, reference: Reference, task: Task) -> Attempt:
+    """The attempt with what its judges said read as today's rules do."""
+    judges = {judge.judge: judge for judge in task.judges}
+    verdicts = (
+        judges[verdict.judge].read_again(verdict, reference, attempt) if verdict.judge in judges else verdict
+        for verdict in attempt.verdicts
+    )
+    return replace(attempt, verdicts=tuple(verdicts))
 
 
 def headline(line: Mapping[str, Any]) -> float | None:

@@ -57,6 +57,10 @@ class RunOptions(Options):
     """How thoughts are told from answers: think, thinking, reasoning, thought, or field where a server does it."""
     model_options: dict[str, Any] = Field(default_factory=dict)
     """Further options of this kind of model."""
+    judge_model: str | None = None
+    """The model that judges, for tasks that are judged by one: what --model takes, the model itself included."""
+    judge_options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the judge model: max_cost, dtype, concurrency, ..."""
     batch_tokens: int | None = Field(default=None, ge=1)
     """Tokens that are computed together."""
     numerics: Literal["exact", "fast"] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -19,7 +19,7 @@ from evalharness.run.options import RunOptions
 from evalharness.run.plan import task_of
 from evalharness.run.runner import now
 from evalharness.run.summary import summarise
-from evalharness.tasks.protocol_hash import protocol_hash
+from evalharness.tasks.protocol_hash import judged_by, protocol_hash
 from evalharness.tasks.task import Task, Wanted
 
 LINES_AT_ONCE = 512
@@ -69,8 +69,11 @@ def rescore(
     changes: list[Change] = []
     hashes = {
         **record.hashes,
-        "protocol": protocol_hash(
-            task, chat=bool(record.options.get("chat")), system_prompt=record.options.get("system_prompt")
+        "protocol": judged_by(
+            protocol_hash(
+                task, chat=bool(record.options.get("chat")), system_prompt=record.options.get("system_prompt")
+            ),
+            record.judge,
         ),
     }
     target.write(
@@ -128,12 +131,21 @@ def _judged_alike(run: Run, task: Task) -> None:
     if not task.judges:
         return
     today = task.definition.model_dump(mode="json", exclude_defaults=True, include={"judging", "answer"})
+    reads = {judge.judge: judge.reads for judge in task.judges}
     for section in ("answer", "judging"):
-        if today.get(section) != run.record.definition.get(section):
+        if _decisive(today.get(section), reads) != _decisive(run.record.definition.get(section), reads):
             raise UsageError(
                 f"{run.path}: the section '{section}' of {task.name} has changed, and the recorded verdicts are of the "
                 f"old one; have the same texts judged again with --task {task.name} --model replay:{run.path}."
             )
+
+
+def _decisive(section: Any, reads: Mapping[str, Sequence[str]]) -> Any:
+    """A section without the options by which its judges read again what was said."""
+    if not isinstance(section, list | tuple):
+        return section
+    named = [{"judge": entry} if isinstance(entry, str) else entry for entry in section]
+    return [{key: value for key, value in entry.items() if key not in reads.get(entry["judge"], ())} for entry in named]
 
 
 def _worth(line: Mapping[str, Any]) -> str:

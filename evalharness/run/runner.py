@@ -20,7 +20,8 @@ from evalharness.records.format import RUN
 from evalharness.records.journal import Journal
 from evalharness.records.run import EngineLayer, ResultsRecord, RunRecord, State, differences
 from evalharness.run.accounting import Usage
-from evalharness.run.execute import execute, fits
+from evalharness.run.execute import execute, fits, fits_judge
+from evalharness.run.judges import Judge, judge_for
 from evalharness.run.lines import headline
 from evalharness.run.models import load_backend
 from evalharness.run.options import RunOptions
@@ -29,6 +30,7 @@ from evalharness.run.progress import Progress, Silent, showing
 from evalharness.run.sandboxes import pool_for
 from evalharness.run.summary import of_cell
 from evalharness.sandbox.pool import Pool
+from evalharness.tasks.protocol_hash import judged_by
 from evalharness.tasks.task import Task
 from evalharness.types import Backend
 
@@ -48,6 +50,14 @@ class Model:
 
     backend: Backend
     spec: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What a cell is run with besides the model that it measures."""
+
+    sandbox: Pool | None
+    judge: Model | None
 
 
 def run(
@@ -72,14 +82,14 @@ def run(
     cells = plan(options, tasks)
     specs = [] if backends else options.model
     done: list[Run] = []
-    with pool_for(cells) as sandbox:
+    with pool_for(cells) as sandbox, judge_for(cells, options) as judge:
         for model in [Model(backend, backend.info.name) for backend in backends] or specs:
             if isinstance(model, str):
                 with closing(load_backend(model, options)) as backend:
                     loaded = Model(backend, model)
-                    done += _cells(cells, loaded, sandbox, progress or Silent(), report, many=len(specs) > 1)
+                    done += _cells(cells, loaded, sandbox, judge, progress or Silent(), report, many=len(specs) > 1)
             else:
-                done += _cells(cells, model, sandbox, progress or Silent(), report, many=len(backends) > 1)
+                done += _cells(cells, model, sandbox, judge, progress or Silent(), report, many=len(backends) > 1)
     return done
 
 
@@ -87,20 +97,23 @@ def _cells(
     cells: Sequence[Cell],
     model: Model,
     sandbox: Pool | None,
+    judges: Judge | None,
     progress: Progress,
     report: Report | None,
     *,
     many: bool,
 ) -> list[Run]:
-    # Every cell is checked against the model before the first one runs.
+    judge = Model(judges.beside(model.spec, model.backend), judges.spec) if judges else None
+    # Every cell is checked against the models before the first one runs.
     for cell in cells:
         fits(cell, model.backend)
+        fits_judge(cell, judge.backend if judge else None)
     progress.plan(len(cells))
     done = []
     for cell in cells:
-        own = sandbox if cell.task.executes else None
-        run = _open(cell, model, own, several=many or len(cells) > 1)
-        results = _run_cell(cell, model, own, run, progress)
+        means = _Means(sandbox if cell.task.executes else None, judge if cell.task.asks_judge else None)
+        run = _open(cell, model, means, several=many or len(cells) > 1)
+        results = _run_cell(cell, model, means, run, progress)
         if report:
             report(run, results)
         done.append(run)
@@ -110,16 +123,17 @@ def _cells(
 # --------------------------------------------------------------------------- one cell
 
 
-def _run_cell(cell: Cell, model: Model, sandbox: Pool | None, run: Run, progress: Progress) -> ResultsRecord:
+def _run_cell(cell: Cell, model: Model, means: _Means, run: Run, progress: Progress) -> ResultsRecord:
     with Journal(run.journal) as journal:
         finished = {sample for sample, failed in journal.done.items() if not failed}
         waiting = [sample for sample in cell.samples if sample.id not in finished]
         before = run.results.seconds if run.results else 0.0
         began = time.perf_counter()
         usage = Usage()
+        judge = means.judge.backend if means.judge else None
         for told in (engine_report, spent):
             told(model.backend)  # what was counted before belongs to another cell
-        run.write(run.record.model_copy(update={"state": "running", "sandbox": _facts(sandbox)}))
+        run.write(run.record.model_copy(update={"state": "running", "sandbox": _facts(means.sandbox)}))
 
         def close(state: State) -> ResultsRecord:
             seconds = before + time.perf_counter() - began
@@ -135,9 +149,10 @@ def _run_cell(cell: Cell, model: Model, sandbox: Pool | None, run: Run, progress
                     progress.advance(headline(line))
 
                 if waiting:
-                    warm(model.backend)
+                    for loading in filter(None, (model.backend, judge)):
+                        warm(loading)
                     began = time.perf_counter()
-                    asyncio.run(execute(cell, model.backend, waiting, sink, usage, sandbox))
+                    asyncio.run(execute(cell, model.backend, waiting, sink, usage, means.sandbox, judge))
         except (KeyboardInterrupt, asyncio.CancelledError):
             close("interrupted")
             raise InterruptedRun(_interrupted(cell, run)) from None
@@ -214,13 +229,13 @@ def _interrupted(cell: Cell, run: Run) -> str:
 # --------------------------------------------------------------------------- folders
 
 
-def _open(cell: Cell, model: Model, sandbox: Pool | None, *, several: bool) -> Run:
+def _open(cell: Cell, model: Model, means: _Means, *, several: bool) -> Run:
     """The folder of a new run, or of an unfinished one with the same settings.
 
     Raises:
         UsageError: --output names a run of other settings, or a folder of something else.
     """
-    record = _record(cell, model, sandbox)
+    record = _record(cell, model, means)
     suffix = f"{_slug(cell.name)}-{_slug(model.backend.info.name)}-{record.hashes['settings'][:8]}"
     chosen = cell.options.output
     if chosen is not None:
@@ -271,17 +286,11 @@ def _new(path: Path) -> Path:
     return candidate
 
 
-def _record(cell: Cell, model: Model, sandbox: Pool | None) -> RunRecord:
-    info, tokenizer = model.backend.info, model.backend.tokenizer
-    facts = {
-        **asdict(info),
-        "accepts": sorted(info.accepts),
-        "verbs": sorted(info.verbs),
-        "details": dict(info.details),
-        "tokenizer": tokenizer.fingerprint if tokenizer else None,
-    }
-    executed_in = _facts(sandbox)
-    settings = without_secrets(settings_of(cell, facts, executed_in))
+def _record(cell: Cell, model: Model, means: _Means) -> RunRecord:
+    facts, executed_in = _model_facts(model.backend), _facts(means.sandbox)
+    judge = {**_model_facts(means.judge.backend), "spec": without_secrets(means.judge.spec)} if means.judge else None
+    hashes = {**cell.hashes, "protocol": judged_by(cell.hashes["protocol"], judge)}
+    settings = without_secrets(settings_of(cell, facts, executed_in) | {"hashes": hashes})
     return RunRecord(
         id="",
         state="running",
@@ -296,13 +305,25 @@ def _record(cell: Cell, model: Model, sandbox: Pool | None) -> RunRecord:
         model_spec=without_secrets(model.spec),
         options=without_secrets(cell.options.model_dump(mode="json", exclude_defaults=True)),
         settings=settings,
-        hashes={**cell.hashes, "settings": sha256_text(canonical_json(settings))},
+        hashes={**hashes, "settings": sha256_text(canonical_json(settings))},
         samples=len(cell.samples),
         of=cell.of,
         data=[asdict(source) for source in cell.sources],
         environment=environment(),
         sandbox=executed_in,
+        judge=judge,
     )
+
+
+def _model_facts(backend: Backend) -> dict[str, Any]:
+    info, tokenizer = backend.info, backend.tokenizer
+    return {
+        **asdict(info),
+        "accepts": sorted(info.accepts),
+        "verbs": sorted(info.verbs),
+        "details": dict(info.details),
+        "tokenizer": tokenizer.fingerprint if tokenizer else None,
+    }
 
 
 def _facts(sandbox: Pool | None) -> dict[str, Any] | None:

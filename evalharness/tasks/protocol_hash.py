@@ -9,7 +9,7 @@ and the data themselves stay out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalharness.hashing import canonical_json, sha256_text
@@ -43,6 +43,18 @@ def synthetic_samples(task: Task) -> list[Sample]:
 def protocol_hash(task: Task, *, chat: bool = False, system_prompt: str | None = None) -> str:
     """sha256 of the protocol's canonical JSON (`protocol_facts`)."""
     return sha256_text(canonical_json(protocol_facts(task, chat=chat, system_prompt=system_prompt)))
+
+
+def judged_by(protocol: str, judge: Mapping[str, Any] | None) -> str:
+    """The hash of a protocol under one judge model: what two of them say does not compare.
+
+    Args:
+        judge: what a run's record says of its judge model; None where there is none.
+    """
+    if judge is None:
+        return protocol
+    decisive = {key: judge[key] for key in ("kind", "fingerprint", "tokenizer", "numerics")}
+    return sha256_text(canonical_json([protocol, decisive]))
 
 
 def protocol_facts(task: Task, *, chat: bool, system_prompt: str | None) -> dict[str, Any]:

@@ -96,6 +96,11 @@ class Task:
         return self.method.executes or any(judge.executes for judge in self.judges)
 
     @property
+    def asks_judge(self) -> bool:
+        """Whether a run needs a judge model."""
+        return any(judge.asks for judge in self.judges)
+
+    @property
     def templates(self) -> list[Template | Expression]:
         """Every template of the definition; each knows its field."""
         return [*self.renderer.templates, *(template for judge in self.judges for template in judge.templates)]
