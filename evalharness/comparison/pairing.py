@@ -56,6 +56,9 @@ def obstacles(
         found.append(f"the tasks are {baseline.task} and {candidate.task}")
     if baseline.version != candidate.version:
         found.append(f"the task's versions are {baseline.version} and {candidate.version}")
+    judges = baseline.model.get("judge"), candidate.model.get("judge")
+    if judges[0] != judges[1]:
+        found.append(f"the judges are {judges[0] or 'no model'} and {judges[1] or 'no model'}")
     for name in ("protocol", "demonstrations"):
         old, new = baseline.hashes.get(name, ""), candidate.hashes.get(name, "")
         if old != new:

@@ -162,6 +162,7 @@ def _model(record: RunRecord) -> dict[str, Any]:
     found = {key: model.get(key) for key in ("name", "kind", "fingerprint", "tokenizer", "numerics")}
     found |= {key: details.get(key) for key in ("dtype", "device", "threads", "quantisation", "parameters")}
     found["cpu"] = record.environment.get("cpu")
+    found["judge"] = record.judge["name"] if record.judge else None
     found["torch"] = record.environment.get("versions", {}).get("torch")
     return {key: value for key, value in found.items() if value is not None}
 

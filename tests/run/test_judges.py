@@ -10,8 +10,10 @@ import yaml
 from e2e.rows import write_rows
 
 import evalharness
-from evalharness.errors import UsageError
+from evalharness.comparison.pairing import paired
+from evalharness.errors import NotComparableError, UsageError
 from evalharness.records.folder import Run
+from evalharness.records.scores import scores_of_run
 from evalharness.run.dry_run import dry_run
 from evalharness.run.options import RunOptions
 from evalharness.run.rescore import rescore
@@ -107,6 +109,8 @@ def test_two_judges_make_two_protocols(own: Path, here: Path) -> None:
     other = judged(own, judge_model="replay:other.jsonl")
     assert first.record.hashes["protocol"] != other.record.hashes["protocol"]
     assert first.record.hashes["content"] == other.record.hashes["content"]
+    with pytest.raises(NotComparableError, match=r"the judges are replay:judged and replay:other"):
+        paired(scores_of_run(first), scores_of_run(other))
     assert judged(own, resume=False, output=here / "again").record.hashes == first.record.hashes
 
 
