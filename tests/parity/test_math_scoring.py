@@ -80,15 +80,27 @@ PIECES = [
 FORMULAS = st.lists(st.sampled_from([*PIECES, " ", "\n", "\\text{ ", "a ", ".$"]), max_size=8).map("".join)
 
 
+@pytest.fixture(scope="module")
+def minerva() -> Any:  # imported outside the tests, since hypothesis follows every line that these run
+    from lm_eval.tasks.minerva_math import utils
+
+    return utils
+
+
+@pytest.fixture(scope="module")
+def theirs() -> Any:
+    from lm_eval.tasks.hendrycks_math import utils
+
+    return utils
+
+
 @settings(max_examples=1500, deadline=None)
 @given(answer=FORMULAS)
 @example(answer="x=1,000")
 @example(answer=r"2\pi cm")
 @example(answer=r"\sqrt[3]8")
-def test_normal_form(answer: str) -> None:
-    from lm_eval.tasks.minerva_math.utils import normalize_final_answer
-
-    assert normal_form(answer) == normalize_final_answer(answer)
+def test_normal_form(minerva: Any, answer: str) -> None:
+    assert normal_form(answer) == minerva.normalize_final_answer(answer)
 
 
 @settings(max_examples=1500, deadline=None)
@@ -96,24 +108,20 @@ def test_normal_form(answer: str) -> None:
 @example(one="a/b", other="a/b", same=True)
 @example(one="1/2", other=r"\frac{1}{2}", same=False)
 @example(one=r"x=.5 \text{ cm}", other="0.5", same=False)
-def test_string_rules(one: str, other: str, same: bool) -> None:
-    from lm_eval.tasks.hendrycks_math.utils import is_equiv
-
+def test_string_rules(theirs: Any, one: str, other: str, same: bool) -> None:
     other = f" {one}" if same else other
-    assert hendrycks.equal(one, other) == is_equiv(one, other)
+    assert hendrycks.equal(one, other) == theirs.is_equiv(one, other)
 
 
 @settings(max_examples=600, deadline=None)
 @given(before=FORMULAS, inside=FORMULAS, after=FORMULAS)
-def test_last_box(before: str, inside: str, after: str) -> None:
-    from lm_eval.tasks.hendrycks_math.utils import last_boxed_only_string, remove_boxed
-
+def test_last_box(theirs: Any, before: str, inside: str, after: str) -> None:
     solution = f"{before}\\boxed{{{inside}}}{after}"
     try:
-        theirs = remove_boxed(last_boxed_only_string(solution))
+        expected = theirs.remove_boxed(theirs.last_boxed_only_string(solution))
     except (AssertionError, TypeError):
         return  # lm-eval ends with an error here
-    assert last_box(solution) == theirs
+    assert last_box(solution) == expected
 
 
 # --------------------------------------------------------------------------- whole tasks
