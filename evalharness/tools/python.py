@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pydantic import Field
 
@@ -69,6 +69,7 @@ class Python(Tool):
         },
     )
     options = PythonOptions
+    executes: ClassVar[bool] = True
 
     def __init__(self, options: PythonOptions, resources: Resources) -> None:
         if resources.sandbox is None:

@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 
 import pytest
 
+from evalharness import registry
 from evalharness.errors import DataError
 from evalharness.options import Options
 from evalharness.registry import lookup, names
-from evalharness.tools.base import Resources, Result, Tool, Toolbox, build_tools
+from evalharness.tools.base import Resources, Result, Tool, Toolbox, build_tools, listed_tools
 from evalharness.tools.calculator import Calculator
+from evalharness.tools.search import SearchOptions
 from evalharness.types import ToolSchema, ToolUse
 
 
@@ -127,3 +129,20 @@ def test_a_registered_tool_is_called_what_it_is_registered_as(name: str) -> None
 
 def _calculator() -> Calculator:
     return Calculator(Options(), Resources())
+
+
+class Shelf(Calculator):
+    """A tool of a package that searches a corpus of its own."""
+
+    schema = ToolSchema(name="shelf", description="Finds a book.", parameters={"type": "object"})
+    options = SearchOptions
+
+
+def test_tools_that_search_share_one_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._TRUSTED["tool"], "shelf", Shelf)
+    one, other = ({"named": name} for name in ("wikipedia_pieces", "another"))
+    search, shelf = listed_tools([{"tool": "search", "corpus": one}, {"tool": "shelf", "corpus": one}], "here")
+    assert search.corpus == shelf.corpus
+    assert search.facts == ["search", 1, {"opens": "best"}]
+    with pytest.raises(DataError, match=r"^here: the tools search different corpora"):
+        listed_tools([{"tool": "search", "corpus": one}, {"tool": "shelf", "corpus": other}], "here")
