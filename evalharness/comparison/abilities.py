@@ -29,7 +29,9 @@ def by_ability(comparisons: Sequence[Comparison]) -> list[AbilityDifference]:
     for comparison in comparisons:
         found = comparison.difference
         if comparison.ability and found.unit_interval and found.higher_is_better:
-            groups.setdefault((comparison.ability, comparison.pair.candidate.model_name), []).append(comparison)
+            candidate = comparison.pair.candidate
+            name = candidate.model_name + (f", {candidate.variant}" if candidate.variant else "")
+            groups.setdefault((comparison.ability, name), []).append(comparison)
     return [
         AbilityDifference(
             ability=ability,

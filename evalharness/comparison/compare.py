@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from evalharness.comparison.answers import AnswersChanged, answers_changed
 from evalharness.comparison.difference import Difference, difference
-from evalharness.comparison.pairing import Paired, paired
+from evalharness.comparison.pairing import Across, Paired, paired
 from evalharness.errors import NotComparableError, UsageError, nearest
 from evalharness.records.scores import Scores
 from evalharness.stats.multiplicity import benjamini_hochberg, holm
@@ -42,7 +43,15 @@ class Comparison:
     """By subset, where the task has several."""
     groups: dict[str, Difference] = field(default_factory=dict)
     """By group of subsets."""
+    answers_changed: AnswersChanged | None = None
+    """Of a variant: how often the model says something else than it does unperturbed, right or wrong."""
     alpha: float = 0.05
+
+    @property
+    def name(self) -> str:
+        """The task, and how it was perturbed: ``arc_easy, typos``."""
+        variant = self.pair.candidate.variant
+        return f"{self.task}, {variant}" if variant else self.task
 
     @property
     def verdict(self) -> Literal["better", "worse", "no difference", "equal"]:
@@ -69,8 +78,12 @@ def compare(
     force: bool = False,
     correction: Correction = "holm",
     alpha: float = 0.05,
+    across_protocols: bool = False,
 ) -> list[Comparison]:
-    """Compare every run with the first one of its task.
+    """Compare every run with the first one of its task; a variant with the same model's run without perturbations.
+
+    Args:
+        across_protocols: compare protocols and demonstrations that differ on purpose; a note says so.
 
     Raises:
         NotComparableError: no task has two runs, or two runs measured different things (unless `force`).
@@ -79,10 +92,13 @@ def compare(
     by_task: dict[str, list[Scores]] = {}
     for scores in runs:
         by_task.setdefault(scores.task, []).append(scores)
+    for of_task in by_task.values():
+        of_task.sort(key=lambda scores: bool(scores.variant))  # runs of one second may come in any order
+    across: Across = "protocols" if across_protocols else "variants"
     found = [
-        _compared(baseline, candidate, metric, force, alpha)
-        for baseline, *candidates in by_task.values()
-        for candidate in candidates
+        _compared(_beside(candidate, of_task), candidate, metric, force, alpha, across)
+        for of_task in by_task.values()
+        for candidate in of_task[1:]
     ]
     if not found:
         tasks = ", ".join(by_task) or "none"
@@ -93,8 +109,18 @@ def compare(
     return [replace(comparison, p_adjusted=p_values.get(id(comparison))) for comparison in found]
 
 
-def _compared(baseline: Scores, candidate: Scores, metric: str | None, force: bool, alpha: float) -> Comparison:
-    pair = paired(baseline, candidate, force=force)
+def _beside(candidate: Scores, runs: Sequence[Scores]) -> Scores:
+    """The run that a candidate is compared with: for a variant what its model does unperturbed, else the first one."""
+    unperturbed = candidate.hashes.get("unperturbed")
+    model = candidate.model.get("fingerprint")
+    own = (one for one in runs if one.hashes.get("protocol") == unperturbed and one.model.get("fingerprint") == model)
+    return next(own, runs[0]) if unperturbed else runs[0]
+
+
+def _compared(
+    baseline: Scores, candidate: Scores, metric: str | None, force: bool, alpha: float, across: Across
+) -> Comparison:
+    pair = paired(baseline, candidate, force=force, across=across)
     name = metric_of(pair, metric)
     facts = baseline.metrics[name]
     found = difference(pair.samples, name, facts)
@@ -113,6 +139,7 @@ def _compared(baseline: Scores, candidate: Scores, metric: str | None, force: bo
         share_of_repeats=_share_of_repeats(pair, name, found),
         subjects=_parts(pair, name, lambda subset: subset),
         groups=_parts(pair, name, lambda subset: baseline.subsets.get(subset, "")),
+        answers_changed=answers_changed(pair) if candidate.variant else None,
         alpha=alpha,
     )
 

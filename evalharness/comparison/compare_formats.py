@@ -18,7 +18,7 @@ def text(comparisons: Sequence[Comparison], *, subjects: bool = False) -> list[s
     """A table, a sentence for each comparison, and the samples that flipped."""
     lines = columns([HEAD, *(_row(comparison) for comparison in comparisons)])
     for comparison in comparisons:
-        lines += ["", f"{comparison.task}: {sentence(comparison)}"]
+        lines += ["", f"{comparison.name}: {sentence(comparison)}"]
         lines += [f"  {line}" for line in _details(comparison, subjects)]
     return lines + _abilities(comparisons)
 
@@ -26,7 +26,7 @@ def text(comparisons: Sequence[Comparison], *, subjects: bool = False) -> list[s
 def markdown(comparisons: Sequence[Comparison]) -> list[str]:
     """The table, and a sentence for each comparison."""
     lines = markdown_table([HEAD, *(_row(comparison) for comparison in comparisons)])
-    return lines + [""] + [f"- **{comparison.task}**: {sentence(comparison)}" for comparison in comparisons]
+    return lines + [""] + [f"- **{comparison.name}**: {sentence(comparison)}" for comparison in comparisons]
 
 
 def sentence(comparison: Comparison) -> str:
@@ -60,7 +60,7 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
     found = comparison.difference
     forced = "FORCED: " + "; ".join(comparison.pair.obstacles) if comparison.pair.obstacles else ""
     return (
-        comparison.task,
+        comparison.name,
         f"{found.metric} {'↑' if found.higher_is_better else '↓'}",
         number(found.baseline),
         number(found.candidate),
@@ -79,6 +79,8 @@ def _details(comparison: Comparison, subjects: bool) -> list[str]:
     lines = [f"baseline {pair.baseline.model_name} ({pair.baseline.place}), candidate {pair.candidate.place}"]
     lines += [f"note: {note}" for note in pair.notes]
     lines.append(f"test: {found.test}; correlation of the scores {found.correlation:.2f}")
+    if (changed := comparison.answers_changed) is not None:
+        lines.append(f"answers: {changed.changed} of {changed.of} are others than the baseline's, right or wrong")
     if repeats := _repeats(comparison):
         lines.append(repeats)
     for name, samples in (("better", found.better), ("worse", found.worse)):
@@ -109,6 +111,7 @@ def as_json(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     return [
         {
             "task": comparison.task,
+            "variant": comparison.pair.candidate.variant,
             "ability": comparison.ability,
             "verdict": comparison.verdict,
             "sentence": sentence(comparison),
@@ -118,6 +121,7 @@ def as_json(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
             "p_adjusted": comparison.p_adjusted,
             "detectable": comparison.detectable,
             "share_of_repeats": comparison.share_of_repeats,
+            "answers_changed": comparison.answers_changed and comparison.answers_changed.changed,
             "forced": list(comparison.pair.obstacles),
             "notes": list(comparison.pair.notes),
             "better": list(comparison.difference.better),

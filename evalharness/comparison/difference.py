@@ -6,6 +6,7 @@
 | zeros and ones, samples in clusters | the same of counts divided by the design effect | the score test of these |
 | any other mean, samples in clusters | Student's t over clusters | the same |
 | any other mean | Student's t of the differences | the same |
+| area under the ROC curve | Student's t of the placements' differences (DeLong) | the same |
 | weighted and geometric means, BLEU and the like, 2,000 units | paired bootstrap, BCa | approximate randomisation |
 | the same, more units | normal, the error by leaving out one unit at a time | the same |
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from evalharness.records.scores import MetricFacts, SampleScores
+from evalharness.stats.discrimination import auroc, auroc_difference
 from evalharness.stats.flips import Flips, mcnemar
 from evalharness.stats.paired import correlation, paired_difference
 
@@ -115,10 +117,13 @@ def difference(pairs: Pairs, metric: str, facts: MetricFacts) -> Difference | No
     clusters = [old.cluster or old.id for old, _ in used]
     clustered = len(set(clusters)) < len(clusters)
     plain = facts.aggregate == "mean" and not any(metric in old.weights or metric in new.weights for old, new in used)
-    sign = 1 if facts.higher_is_better else -1
-    better = tuple(old.id for (old, _), a, b in zip(used, olds, news, strict=True) if sign * (b - a) > 0)
-    worse = tuple(old.id for (old, _), a, b in zip(used, olds, news, strict=True) if sign * (b - a) < 0)
-    if not plain:
+    signs = [_sign(old, metric, facts) for old, _ in used]
+    gains = [sign * (new - old) for sign, old, new in zip(signs, olds, news, strict=True)]
+    better = tuple(old.id for (old, _), gain in zip(used, gains, strict=True) if gain > 0)
+    worse = tuple(old.id for (old, _), gain in zip(used, gains, strict=True) if gain < 0)
+    if facts.aggregate == "auroc":
+        found = _areas(used, metric, clusters if clustered else None)
+    elif not plain:
         found = _corpus(used, metric, facts, clusters if clustered else None)
     elif all(value in (0.0, 1.0) for value in olds + news):
         found = _flips(olds, news, clusters if clustered else None)
@@ -154,6 +159,15 @@ class _Found:
     tail: Tail | None = None
 
 
+def _sign(sample: SampleScores, metric: str, facts: MetricFacts) -> int:
+    """1 where a higher score is better of this sample, -1 where a lower one is, 0 where it counts nowhere."""
+    sign = 1 if facts.higher_is_better else -1
+    if facts.aggregate != "auroc":
+        return sign
+    weight = sample.weights.get(metric, 1.0)
+    return sign * ((weight > 0) - (weight < 0))
+
+
 def _flips(olds: list[float], news: list[float], clusters: list[str] | None) -> _Found:
     n = len(olds)
     fixed = sum(new > old for old, new in zip(olds, news, strict=True))
@@ -180,6 +194,15 @@ def _mean(olds: list[float], news: list[float], clusters: list[str] | None) -> _
     )
 
 
+def _areas(used: Pairs, metric: str, clusters: list[str] | None) -> _Found:
+    weights = [old.weights.get(metric, 1.0) for old, _ in used]
+    olds, news = [old.scores[metric] for old, _ in used], [new.scores[metric] for _, new in used]
+    found = auroc_difference(news, olds, weights, clusters)
+    test = "DeLong" if clusters is None else "DeLong over clusters"
+    baseline, candidate = auroc(olds, weights).value, auroc(news, weights).value
+    return _Found(baseline, candidate, found.estimate.standard_error, found.p_value, test, found.bound)
+
+
 def _corpus(used: Pairs, metric: str, facts: MetricFacts, clusters: list[str] | None) -> _Found:
     from evalharness.stats.resampling import approximate_randomisation, jackknife, paired_parts, resamples
 
@@ -200,11 +223,11 @@ def _corpus(used: Pairs, metric: str, facts: MetricFacts, clusters: list[str] | 
 def of_sums(samples: Sequence[SampleScores], metric: str, facts: MetricFacts) -> tuple[Floats, OfSums]:
     """What an aggregate sums up over the samples, [N, K], and the aggregate as a function of such sums."""
     kind = facts.aggregate
-    if kind == "corpus_bleu" or kind == "corpus_chrf" or kind == "corpus_ter":
-        from evalharness.stats.corpus import corpus_sums
+    if kind == "mean" or kind == "geometric_mean" or kind == "difference" or kind == "auroc":
+        return corpus_parts(samples, metric, facts), corpus_metric(facts)
+    from evalharness.stats.corpus import corpus_sums
 
-        return corpus_sums(kind, [each.parts[metric] for each in samples], [each.subset for each in samples])
-    return corpus_parts(samples, metric, facts), corpus_metric(facts)
+    return corpus_sums(kind, [each.parts[metric] for each in samples], [each.subset for each in samples])
 
 
 def corpus_parts(samples: Sequence[SampleScores], metric: str, facts: MetricFacts) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from evalharness.errors import NotComparableError
 from evalharness.records.scores import SampleScores, Scores
@@ -25,8 +26,15 @@ class Paired:
     """What a reader must know: samples that only one side has, arithmetic that differs."""
 
 
-def paired(baseline: Scores, candidate: Scores, *, force: bool = False) -> Paired:
+Across = Literal["nothing", "variants", "protocols"]
+"""What may be asked in another way on purpose: nothing; the questions of one protocol, perturbed; any protocol."""
+
+
+def paired(baseline: Scores, candidate: Scores, *, force: bool = False, across: Across = "nothing") -> Paired:
     """Pair two runs by the ids of their samples.
+
+    Args:
+        across: differences of the prompt that are a note in place of an obstacle.
 
     Raises:
         NotComparableError: they measured different things (unless `force`), or share no sample.
@@ -35,7 +43,8 @@ def paired(baseline: Scores, candidate: Scores, *, force: bool = False) -> Paire
     if not shared:
         raise NotComparableError(f"{_both(baseline, candidate)} share no sample: {_empty(baseline, candidate)}.")
     samples = tuple((baseline.samples[id], candidate.samples[id]) for id in shared)
-    found = obstacles(baseline, candidate, samples)
+    purpose = another_prompt(baseline, candidate, across)
+    found = obstacles(baseline, candidate, samples, prompts=purpose is None)
     if found and not force:
         raise NotComparableError(f"{_both(baseline, candidate)} do not compare: {'; '.join(found)}.")
     return Paired(
@@ -43,14 +52,41 @@ def paired(baseline: Scores, candidate: Scores, *, force: bool = False) -> Paire
         candidate=candidate,
         samples=samples,
         obstacles=tuple(found),
-        notes=tuple(_notes(baseline, candidate, len(shared))),
+        notes=((purpose,) if purpose else ()) + tuple(_notes(baseline, candidate, len(shared))),
     )
 
 
+def another_prompt(baseline: Scores, candidate: Scores, across: Across) -> str | None:
+    """A note that the prompts differ on purpose; None where they do not differ, or not on a purpose within `across`."""
+    same = [baseline.hashes.get(name, "") == candidate.hashes.get(name, "") for name in ("protocol", "demonstrations")]
+    if all(same) or across == "nothing":
+        return None
+    of_one_protocol = same[1] and _unperturbed(baseline) == _unperturbed(candidate)
+    if across == "variants" and not of_one_protocol:
+        return None
+    return f"another prompt: {_prompt(baseline)} here, {_prompt(candidate)} there"
+
+
+def _unperturbed(scores: Scores) -> str:
+    return scores.hashes.get("unperturbed") or scores.hashes.get("protocol", "")
+
+
+def _prompt(scores: Scores) -> str:
+    return f"protocol {scores.protocol}" + (f", {scores.variant}" if scores.variant else "")
+
+
 def obstacles(
-    baseline: Scores, candidate: Scores, samples: tuple[tuple[SampleScores, SampleScores], ...] = ()
+    baseline: Scores,
+    candidate: Scores,
+    samples: tuple[tuple[SampleScores, SampleScores], ...] = (),
+    *,
+    prompts: bool = True,
 ) -> list[str]:
-    """What makes two runs measure different things, each a clause that names both sides."""
+    """What makes two runs measure different things, each a clause that names both sides.
+
+    Args:
+        prompts: whether protocol and demonstrations count.
+    """
     found = []
     if baseline.task != candidate.task:
         found.append(f"the tasks are {baseline.task} and {candidate.task}")
@@ -59,7 +95,7 @@ def obstacles(
     judges = baseline.model.get("judge"), candidate.model.get("judge")
     if judges[0] != judges[1]:
         found.append(f"the judges are {judges[0] or 'no model'} and {judges[1] or 'no model'}")
-    for name in ("protocol", "demonstrations"):
+    for name in ("protocol", "demonstrations") if prompts else ():
         old, new = baseline.hashes.get(name, ""), candidate.hashes.get(name, "")
         if old != new:
             named = f" ({baseline.protocol} and {candidate.protocol})" if name == "protocol" else ""

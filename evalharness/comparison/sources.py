@@ -17,7 +17,7 @@ def load(place: Path, tasks: Collection[str] | None = None, *, newest: bool = Fa
 
     Args:
         tasks: only these; None is all.
-        newest: of several runs of one task, only the one that began last.
+        newest: of several runs of one task, only the one that began last; a variant only where all are.
 
     Raises:
         UsageError: nothing is there, or neither run nor baseline.
@@ -32,7 +32,8 @@ def load(place: Path, tasks: Collection[str] | None = None, *, newest: bool = Fa
     baselines = [path for path in sorted(place.glob("*.json")) if tasks is None or _task(path) in tasks]
     runs = [run for run in find_runs(place) if tasks is None or run.record.task in tasks]
     if newest:
-        runs = list({run.record.task: run for run in runs}.values())
+        plain_last = sorted(runs, key=lambda run: "unperturbed" not in run.record.hashes)
+        runs = list({run.record.task: run for run in plain_last}.values())
     if not baselines and not runs:
         raise UsageError(
             f"{place}: neither runs nor baselines{_of(tasks)} are there; `evalharness runs` lists the runs."

@@ -144,6 +144,16 @@ def test_lettered_options() -> None:
         renderer.question(_sample(q="Which?", c="one", a=1))
 
 
+def test_what_stands_between_the_demonstrations_and_the_question() -> None:
+    prompt = PromptOptions(question="{{ q }}", between="Now you, {{ name }}.\n", answer="{{ a }}")
+    renderer = _renderer(prompt, target="{{ a }}")
+    sample = _sample(q="1 + 1?", a="2", name="Ida")
+    assert renderer.demonstration(sample, reasoned=False).question == "1 + 1?"
+    assert renderer.questions(sample) == [renderer.last_question(sample)] == ["Now you, Ida.\n1 + 1?"]
+    assert renderer.columns == {"q", "a", "name"}
+    assert renderer.demonstration_columns(reasoned=False) == {"q", "a"}
+
+
 @pytest.mark.parametrize(
     ("parts", "answer"),
     [

@@ -10,6 +10,7 @@ from evalharness.prompting.text_filters import (
     after,
     before,
     from_json,
+    full_stops,
     letter,
     position_of,
     positions_of,
@@ -49,6 +50,10 @@ def test_position_of() -> None:
 def test_positions_of() -> None:
     assert positions_of([1, 0, 1, 0], 1) == [0, 2]
     assert positions_of([0], 1) == []
+
+
+def test_full_stops() -> None:
+    assert full_stops([" It is so ", "No.", "", "  ", "Really?"]) == ["It is so.", "No.", "Really?."]
 
 
 def test_a_text_that_begins_with_another_one_is_left_out() -> None:
