@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -35,9 +35,11 @@ class ChoiceParser(MarkedParser):
     """A letter behind a marker, at the beginning of the text, in brackets, or standing alone; in this order.
 
     Where there is no letter at all and the text says exactly one of the sample's choices in words, the
-    letter of that one. The value is the capital letter.
+    letter of that one. The value is the capital letter. A list of the options, line by line from A on, says none of
+    them, unless a marker announces it.
     """
 
+    version: ClassVar[int] = 2
     parser: str = "choice"
     markers: tuple[Marker, ...] = (
         *MARKERS,
@@ -60,6 +62,7 @@ class ChoiceParser(MarkedParser):
 
     def read_unmarked(self, text: str, choices: Sequence[str]) -> Parsed:
         forms = self._forms(choices)
+        text = _unlisted(text)
         found = (
             forms.opening.match(text)
             or pick(forms.enclosed.finditer(text), self.which)
@@ -96,6 +99,26 @@ def _forms(count: int) -> _Forms:
         enclosed=re.compile(rf"[(\[]({upper})[)\]]|\*\*({upper})(?=[*).:])"),
         bare=re.compile(bare),
     )
+
+
+def _listing() -> re.Pattern[str]:
+    """Lines that begin with A, B and so on: options that are listed, not chosen."""
+
+    def line(letter: str) -> str:
+        return rf"[ \t*(\[-]*{letter}[ \t]*[).:\]][^\n]*"
+
+    further = ""
+    for letter in "ZYXWVUTSRQPONMLKJIHGFEDC":
+        further = rf"(?:\n\s*{line(letter)}{further})?"
+    return re.compile(rf"^{line('A')}\n\s*{line('B')}{further}", re.MULTILINE)
+
+
+_LISTED = _listing()
+
+
+def _unlisted(text: str) -> str:
+    """The text with spaces in place of lists of options, so that everything else stays where it is."""
+    return _LISTED.sub(lambda listed: " " * len(listed[0]), text)
 
 
 def _letter(found: re.Match[str]) -> Parsed:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from math import gcd
+from typing import Literal
 
 from evalharness.answers.base import pick
 from evalharness.answers.marked import MarkedParser, announced
@@ -67,6 +68,9 @@ class NumberParser(MarkedParser):
     parser: str = "number"
     words: bool = False
     """Read English number words too: "twenty-five"."""
+    otherwise: Literal["nothing"] | None = None
+    """What is read of a text without a marker: nothing; unless given, its last number (its first, by `which`), which
+    in a reasoning that came to no end is no answer."""
 
     def read_marked(self, text: str, start: int, choices: Sequence[str]) -> Parsed | None:
         begin, end = announced(text, start)
@@ -76,13 +80,18 @@ class NumberParser(MarkedParser):
         return _parsed(text, found) if found else None
 
     def read_unmarked(self, text: str, choices: Sequence[str]) -> Parsed:
-        found = pick(self._numbers(text, 0, len(text)), self.which)
-        return _parsed(text, found) if found else Parsed(None, why="there is no number in the text")
+        if self.otherwise == "nothing":
+            return Parsed(None, why="no marker with a number behind it is in the text")
+        return self._unannounced(text)
 
     def canonical(self, target: str) -> str:
         if target.isascii() and target.isdigit():  # most targets
             return target.lstrip("0") or "0"
-        return self.parse(target).value or target.strip()
+        return self.parse(target).value or self._unannounced(target).value or target.strip()
+
+    def _unannounced(self, text: str) -> Parsed:
+        found = pick(self._numbers(text, 0, len(text)), self.which)
+        return _parsed(text, found) if found else Parsed(None, why="there is no number in the text")
 
     def _numbers(self, text: str, start: int, end: int) -> Iterator[re.Match[str]]:
         return _pattern("frac" in text, self.words).finditer(text, start, end)

@@ -8,7 +8,10 @@ from evalharness.answers.text import TextParser
 from evalharness.errors import DataError
 from evalharness.registry import names
 
-MINIMAL = {"regex": {"parser": "regex", "pattern": "[a-z]+"}}
+MINIMAL: dict[str, dict[str, object]] = {
+    "regex": {"parser": "regex", "pattern": "[a-z]+"},
+    "verdict": {"parser": "verdict", "labels": ["yes", "no"]},
+}
 
 
 def every_parser() -> list[Parser]:

@@ -18,6 +18,18 @@ READ = BooleanParser()
         ("So the answer is no. Yes, sure.", "no"),
         ("**Answer:** Yes\nThere is no doubt", "yes"),
         ("The answer is unclear. Yes", "yes"),
+        # what stands apart goes before words in a sentence
+        ("Yes, it is one. It has no wings", "yes"),
+        ("No. It is true that birds fly", "no"),
+        ("That is true. No", "no"),
+        ("There is no doubt that it is true", "yes"),
+        # denied, and neither
+        ("That is not true", "no"),
+        ("It isn't a false claim", "yes"),
+        ("The answer is not true", "no"),
+        ("Answer yes or no", None),
+        ("Yes and no.", None),
+        ("True/false: the sun is cold. False", "no"),
         ("I know nothing", None),
         ("untrue", None),
         ("", None),
@@ -30,6 +42,10 @@ def test_value(text: str, value: str | None) -> None:
 def test_first_and_span() -> None:
     parsed = BooleanParser(which="first").parse("hm, no, yes")
     assert (parsed.value, parsed.span) == ("no", (4, 6))
+
+
+def test_long_runs_of_white_space_are_no_trouble() -> None:
+    assert READ.parse("\n" * 100_000 + "yes" + " " * 100_000).value == "yes"
 
 
 def test_words_of_ones_own() -> None:

@@ -48,6 +48,30 @@ def test_value(text: str, value: str | None) -> None:
     assert READ.parse(text).value == value
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("A. red\nB. blue\nC. green\nD. white", None),
+        ("A) red\n\nB) blue\n\nC) green\n\nBlue, so (B).", "B"),
+        ("(A) red\n(B) blue\nI take C", "C"),
+        ("Let us see.\n- A: red\n- B: blue\nI take C", "C"),
+        ("The options are\nA. red\nB. blue\nThe sky is blue.", "B"),
+        ("Answer: A. red\nB. blue", "A"),
+        ("A. red\nIt is red.", "A"),
+        ("B. blue\nC. green", "B"),
+    ],
+)
+def test_a_list_of_the_options_chooses_none(text: str, value: str | None) -> None:
+    assert READ.parse(text, ["red", "blue", "green", "white"]).value == value
+
+
+def test_a_list_leaves_places_as_they_are() -> None:
+    text = "A. red\nB. blue\nSo (C)"
+    parsed = READ.parse(text)
+    assert parsed.span is not None
+    assert text[slice(*parsed.span)] == "C"
+
+
 def test_first() -> None:
     assert ChoiceParser(which="first").parse("maybe (A), maybe (B)").value == "A"
     assert ChoiceParser(which="last").parse("maybe (A), maybe (B)").value == "B"

@@ -190,3 +190,11 @@ def spell(number: int) -> str:
             rest = f" {spell(number % size)}" if number % size else ""
             return f"{spell(number // size)} {name}{rest}"
     raise AssertionError
+
+
+def test_where_only_what_is_announced_counts() -> None:
+    read = NumberParser(otherwise="nothing")
+    assert read.parse("3 * 4 = 12, so we take").value is None
+    assert read.parse("3 * 4 = 12. The answer is 12").value == "12"
+    assert read.parse("The answer is in chapter two").value is None
+    assert [read.canonical(target) for target in ("12", "1,200", "3/4", "many")] == ["12", "1200", "0.75", "many"]

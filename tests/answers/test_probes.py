@@ -48,9 +48,9 @@ FORMS: dict[str, tuple[str | None, ...]] = {
 
 TABLE: dict[str, tuple[object, int, tuple[str | None, ...]]] = {
     "api_call": ("api_call", 1, tuple(probe.strip() for probe in PROBES)),
-    "boolean": ("boolean", 1, (None, "yes", "no", None, "yes")),
+    "boolean": ("boolean", 2, (None, "yes", "no", None, "yes")),
     "boxed": ("boxed", 1, (None, None, "x^{2} = -7", None, None)),
-    "choice": ("choice", 1, (None, "B", None, None, None)),
+    "choice": ("choice", 2, (None, "B", None, None, None)),
     "code": ("code", 1, PROBES),
     "function_call": ("function_call", 1, 5 * (None,)),
     "lm_eval": (
@@ -62,9 +62,11 @@ TABLE: dict[str, tuple[object, int, tuple[str | None, ...]]] = {
         ("1,018", "3", "2", None, "18.50"),
     ),
     "number": ("number", 1, ("1018", "0.75", "-7", None, "17")),
+    "rating": ("rating", 1, 5 * (None,)),
     "regex": ({"parser": "regex", "pattern": r"\d+"}, 1, ("018", "4", "7", None, "17")),
     "span": ("span", 1, ("1,018", "(B) 3/4", "x^{2} = -7", "Nothing to see", "18.50 dollars, not $17, true")),
     "text": ("text", 1, tuple(probe.strip() for probe in PROBES)),
+    "verdict": ({"parser": "verdict", "labels": ["yes", "true", "nothing"]}, 1, (None, "yes", None, "nothing", "true")),
 }
 
 
