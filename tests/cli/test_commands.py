@@ -85,11 +85,9 @@ def test_show_prints_the_prompt_of_a_row_with_its_hash() -> None:
 
 @pytest.mark.parametrize("task", sorted(task_files()))
 def test_show_answers_for_every_task(task: str) -> None:
-    result = said("tasks", "show", task)
-    if result.code:
-        result.refused(64, "suite")
-    else:
-        assert f"{task} · protocol default" in result.out
+    out = said("tasks", "show", task).done().out
+    suite = out.startswith(f"{task}\n") and out.endswith(("runs here\n", "needs data\n", "not defined\n"))
+    assert suite or f"{task} · protocol default" in out
 
 
 def test_show_of_a_choice_marks_the_right_one() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from e2e.command import environment, said
-from evidence_for_tests import BIDI, PROGRAM, TERMINAL, calls_answer, calls_target, judged, tool_use, verdict
+from evidence_for_tests import BIDI, PROGRAM, TERMINAL, calls_answer, calls_target, judged, loop_step, tool_use, verdict
 from viewer.made import line, run_of
 
 from evalharness.records.folder import Run
@@ -32,6 +32,7 @@ def run(tmp_path: Path) -> Run:
             line("tools"), tool_uses=[tool_use(), tool_use("calculator", "no expression", "invalid", expression="3 +")]
         ),
         judged(call, explanations=why),
+        judged(line("loop"), steps=[loop_step(observation="18"), loop_step("So.\x1b", "Finish[18]")]),
         line("plain", 0.0),
     ]
     return run_of(tmp_path / "run", made)
@@ -48,6 +49,13 @@ def ids(run: Run, *arguments: object) -> list[str]:
 def test_a_verdict_with_its_program(run: Run) -> None:
     assert f"pass  execution  (bwrap, 0.031 s)\nprogram\n{PROGRAM}" in told(run, "--id", "pass")
     assert "answer: 'def add(first, second):' and 3 more lines" in told(run, "--id", "pass")
+
+
+def test_a_loop_step_by_step(run: Run) -> None:
+    assert (
+        "ok  step 1 of 2\nthought\nI add.\naction\nCalculator[6 * 3]\nobservation\n18\n"
+        "finished  step 2 of 2\nthought\nSo.\\x1b\naction\nFinish[18]\n"
+    ) in told(run, "--id", "loop")
 
 
 def test_what_kept_a_program_from_passing(run: Run) -> None:
