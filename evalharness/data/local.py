@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
@@ -19,10 +20,7 @@ def load_file(options: DataOptions, split: str, subset: str | None, base_dir: Pa
     Raises:
         DataError: no such file, a malformed one, or one that holds another split.
     """
-    try:
-        path = base_dir / Path(_filled(options, split, subset)).expanduser()
-    except Unavailable as reason:
-        raise DataError(f"data.file: {reason}.") from None
+    path = path_of(options, split, subset, base_dir)
     if not path.is_file():
         raise DataError(f"{path}: no such file; data.file is looked up from the folder of the task file.")
     return _read(options, split, subset, path, kind="file", location=str(path), revision=None)
@@ -35,11 +33,33 @@ def load_package(options: DataOptions, split: str, subset: str | None) -> Split:
         Unavailable: the package is not installed, lacks the file, or carries another split.
         DataError: the file is malformed.
     """
+    path = in_package(options, split, subset)
+    location, revision = f"{options.package}:{_filled(options, split, subset)}", _version(str(options.package))
+    return _read(options, split, subset, path, kind="package", location=location, revision=revision)
+
+
+def path_of(options: DataOptions, split: str, subset: str | None, base_dir: Path) -> Path:
+    """Where a local file of a split would be.
+
+    Raises:
+        DataError: `options.file` names the rows of another split or subset.
+    """
+    try:
+        return base_dir / Path(_filled(options, split, subset)).expanduser()
+    except Unavailable as reason:
+        raise DataError(f"data.file: {reason}.") from None
+
+
+def in_package(options: DataOptions, split: str, subset: str | None) -> Path:
+    """The file of a split in an installed package.
+
+    Raises:
+        Unavailable: the package is not installed, lacks the file, or carries another split.
+    """
     package, inside = str(options.package), _filled(options, split, subset)
     for folder in _package_folders(package):
         if (path := folder / inside).is_file():
-            location, revision = f"{package}:{inside}", _version(package)
-            return _read(options, split, subset, path, kind="package", location=location, revision=revision)
+            return path
     raise Unavailable(f"the package {package} (it carries no {inside})")
 
 
@@ -93,6 +113,7 @@ def _package_folders(package: str) -> list[Path]:
     return [Path(place) for place in spec.submodule_search_locations or []]
 
 
+@cache
 def _version(package: str) -> str | None:
     top = package.partition(".")[0]
     distributions = metadata.packages_distributions().get(top)

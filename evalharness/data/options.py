@@ -43,9 +43,14 @@ class PromptFileOptions(PublishedOptions):
     """A published file of a prompt, whose worked questions are demonstrations; ``{subset}`` in path and url is filled
     in."""
 
-    format: Literal["big_bench_hard", "pal", "problem_answer", "program_of_thoughts"] = "big_bench_hard"
-    """How the file writes its questions: as the text files of BIG-Bench Hard, the Python sources of PAL and of program
-    of thoughts, or as problems with their answers (A Survey of Large Language Models)."""
+    format: Literal["big_bench_hard", "json", "pal", "problem_answer", "program_of_thoughts", "react"] = (
+        "big_bench_hard"
+    )
+    """How the file writes its questions: as the text files of BIG-Bench Hard, one list of objects in JSON, the Python
+    sources of PAL and of program of thoughts, as problems with their answers (A Survey of Large Language Models), or as
+    ReAct's questions with their steps."""
+    key: Name | None = None
+    """Of the prompt, where the file is a JSON object of several."""
 
 
 class TableOptions(PublishedOptions):
@@ -66,6 +71,61 @@ class JoinOptions(Options):
     """Its file, where `file` of the data has no ``{split}`` to fill in."""
 
 
+class PassagesOptions(Options):
+    """Rows whose texts are passages of a corpus."""
+
+    data: DataOptions
+    """Where the rows come from; each of its subsets, where it has several."""
+    text: Name
+    """Column of the text. A dot leads into an object, or into every object of a list; a list of texts is a passage
+    each, and a list of lists a passage for each inner list, joined by spaces: ``context.sentences``."""
+    title: Name | None = None
+    """Column of the title, read alike: one for all passages of a row, or one for each."""
+    take: PositiveInt | None = None
+    """The first so many rows of each subset; all without it."""
+    words: PositiveInt | None = None
+    """Cut a text into passages of at most so many words."""
+
+    @model_validator(mode="after")
+    def _plain_rows(self) -> PassagesOptions:
+        if self.data.retrieve:
+            raise ValueError("data.retrieve stands in a corpus, whose rows are not asked anything; remove it.")
+        return self
+
+
+class CorpusOptions(Options):
+    """Passages that a question may be answered from, and how they are ranked."""
+
+    named: Annotated[str, Field(pattern=r"^\w+$")] | None = None
+    """A corpus that comes with evalharness, in place of `sources`."""
+    sources: tuple[PassagesOptions, ...] = ()
+    """Where the passages come from; equal ones count once."""
+    k1: Annotated[float, Field(ge=0)] = 0.9
+    """How soon repeated words of a passage stop to count more. 0.9 with b 0.4 is what Anserini has for passages of
+    Wikipedia (Ma et al. 2021, arXiv:2104.05740)."""
+    b: Annotated[float, Field(ge=0, le=1)] = 0.4
+    """How much long passages are marked down."""
+
+    @model_validator(mode="after")
+    def _some_passages(self) -> CorpusOptions:
+        if bool(self.named) == bool(self.sources):
+            given = "both are" if self.named else "neither is"
+            raise ValueError(f"a corpus needs passages: give named or sources, of which {given} given.")
+        return self
+
+
+class RetrieveOptions(Options):
+    """Passages for each row, found by what it asks."""
+
+    corpus: CorpusOptions
+    query: Name
+    """Column whose text is looked for; a dot leads into an object."""
+    k: PositiveInt = 5
+    """Passages of a row, the best first."""
+    into: Name = "passages"
+    """Name of the new column: a list of objects with ``id``, ``title`` (empty where there is none) and ``text``."""
+
+
 class DataOptions(Options):
     """Where a task's rows come from.
 
@@ -82,7 +142,7 @@ class DataOptions(Options):
     config: PathPart | None = None
     """The hub's configuration, where the data set has several."""
     split: PathPart = "test"
-    """The split that is evaluated."""
+    """The split that is evaluated; ``{subset}`` where each of the subsets is a split of one configuration."""
     subsets: dict[str, tuple[PathPart, ...]] = Field(default_factory=dict)
     """Configurations that together are the task, by group: ``{stem: [astronomy, ...]}``."""
     subset_column: Name | None = None
@@ -114,6 +174,8 @@ class DataOptions(Options):
     """Tables by the name of a column, which holds the table's sha256 in every row: scoring looks it up by that."""
     texts: dict[Name, PublishedOptions] = Field(default_factory=dict)
     """Published texts, such as a long prompt, by the name of a column that holds them in every row."""
+    retrieve: RetrieveOptions | None = None
+    """Passages of a corpus that are shown with each row: open-book questions."""
     demo: Name | None = None
     """A bundled sample in the benchmark's style, used only under ``--allow-demo``."""
 
@@ -141,7 +203,9 @@ class DataOptions(Options):
                 raise ValueError(f"{key} belongs to hub, which is not given; remove {key} or name the hub's data set.")
         if self.subset_column and not self.subsets:
             raise ValueError(f"subset_column is '{self.subset_column}', but no subsets are given; list its values.")
-        if self.config and self.subsets and not self.subset_column:
+        if self.subsets_are_splits and (not self.subsets or self.subset_column or self.join or self.published):
+            raise ValueError("split is '{subset}', which takes subsets, and no subset_column, join or published.")
+        if self.config and self.subsets and not self.subset_column and not self.subsets_are_splits:
             raise ValueError("config and subsets are both given; subsets are the configurations, so remove config.")
         for source, alone in (("generator", bool(self.generator)), ("published", bool(self.published))):
             if alone and self.subsets and not self.subset_column:
@@ -160,6 +224,11 @@ class DataOptions(Options):
         if self.join and self.join.file and not self.file:
             raise ValueError("join.file stands beside file, which is not given; remove it.")
         return self
+
+    @property
+    def subsets_are_splits(self) -> bool:
+        """Whether each subset is a split, and not a configuration."""
+        return "{subset}" in self.split
 
     @property
     def subset_names(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ such files are written."""
 from __future__ import annotations
 
 from evalharness.data.options import PromptFileOptions
-from evalharness.data.prompt_formats import FORMATS
+from evalharness.data.prompt_formats import FORMATS, prompt_at
 from evalharness.data.published import published_text
 from evalharness.data.settings import SourceSettings
 from evalharness.data.split import Source, Split, make_split
@@ -23,7 +23,8 @@ def load_prompt_file(options: PromptFileOptions, subset: str | None, settings: S
     text, location = published_text(
         path, url, settings, what="the demonstrations", remedy="--data-dir DIR with that file, a network, or --shots 0"
     )
-    rows = FORMATS[options.format](text, location)
+    prompt = text if options.key is None else prompt_at(text, options.key, location)
+    rows = FORMATS[options.format](prompt, location)
     source = Source(
         kind="file",
         location=location,

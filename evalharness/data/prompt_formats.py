@@ -6,13 +6,15 @@ A prompt that a Python source holds is read from its syntax tree: nothing of the
 from __future__ import annotations
 
 import ast
+import json
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from evalharness.errors import DataError
+from evalharness.errors import DataError, nearest
 
-Rows = list[dict[str, str]]
+Rows = list[dict[str, Any]]
 
 _RULE = "-----\n"
 
@@ -114,11 +116,70 @@ def problem_answer(text: str, where: str) -> Rows:
     return rows
 
 
+def json_rows(text: str, where: str) -> Rows:
+    """The objects of one list, as they are: the survey's worked problems in mathematics.
+
+    Raises:
+        DataError: the file has another form.
+    """
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not JSON ({error}); take the file as it is published.") from None
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{where}: must be one list of objects, each a worked question.")
+    return rows
+
+
+def react(text: str, where: str) -> Rows:
+    """Rows ``{question, steps}`` of a prompt of ReAct (Yao et al. 2022, arXiv:2210.03629)::
+
+        Question: Which river flows through ...
+        Thought 1: I need to ...
+        Action 1: Search[...]
+        Observation 1: ...
+
+    Raises:
+        DataError: the prompt has another form.
+    """
+    head, *blocks = f"\n{text.strip()}".split("\nQuestion: ")
+    rows = []
+    for block in blocks:
+        question, mark, steps = block.partition("\nThought 1:")
+        if head or not (mark and question and steps):
+            raise DataError(
+                f"{where}: no question with its steps: {(head or block)[:40]!r}; write 'Question: ', then a line "
+                "'Thought 1: '."
+            )
+        rows.append({"question": question, "steps": f"Thought 1:{steps}"})
+    if not rows:
+        raise DataError(f"{where}: no question; each begins with a line 'Question: '.")
+    return rows
+
+
+def prompt_at(text: str, key: str, where: str) -> str:
+    """One prompt of a JSON object that holds several.
+
+    Raises:
+        DataError: the file is none, or has no such prompt.
+    """
+    try:
+        prompts = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: this is no JSON ({error}); take the file as it is published.") from None
+    if not isinstance(prompts, dict) or not isinstance(prompts.get(key), str):
+        known = sorted(prompts) if isinstance(prompts, dict) else ()
+        raise DataError(f"{where}: there is no text '{key}' in it; {nearest(key, known)}")
+    return str(prompts[key])
+
+
 FORMATS: Mapping[str, Callable[[str, str], Rows]] = {
     "big_bench_hard": big_bench_hard,
+    "json": json_rows,
     "pal": pal,
     "problem_answer": problem_answer,
     "program_of_thoughts": program_of_thoughts,
+    "react": react,
 }
 """What reads a file of `PromptFileOptions.format`, given its text and where it lies."""
 

@@ -10,6 +10,7 @@ from evalharness.data import demo, generated, hub, local, mirror, published_rows
 from evalharness.data.join import joined
 from evalharness.data.options import DataOptions
 from evalharness.data.rename import renamed
+from evalharness.data.retrieve import with_retrieved
 from evalharness.data.settings import MissingDataError, SourceSettings, mirror_root
 from evalharness.data.split import Source, Split, require_columns
 from evalharness.data.subsets import of_subset
@@ -29,7 +30,8 @@ def load_split(
     settings: SourceSettings | None = None,
     base_dir: Path = Path(),
 ) -> Split:
-    """Rows of `split`, from the first source that has them, with the columns of `options.join`, `tables` and `texts`.
+    """Rows of `split`, from the first source that has them, with the columns of `options.join`, `tables`, `texts` and
+    `retrieve`.
 
     A task's splits are all bundled ones or none: where the demo may stand in, the evaluated split decides, so
     that a demonstration of the demo never stands before a question of the benchmark, nor the reverse.
@@ -45,6 +47,7 @@ def load_split(
         UsageError: the folder of `settings.data_dir` or EVALHARNESS_DATA does not exist.
     """
     settings = settings or SourceSettings()
+    split = split.replace("{subset}", subset or "")
     if subset is not None and subset not in options.subset_names:
         raise DataError(f"{options.name}: no subset '{subset}'; {nearest(subset, options.subset_names)}")
     if not (settings.allow_demo and options.demo):
@@ -66,9 +69,11 @@ def _first(options: DataOptions, split: str, subset: str | None, settings: Sourc
             if options.subset_column and subset is not None:
                 loaded = of_subset(loaded, options.subset_column, subset)
             with_columns = with_tables(renamed(loaded, options.rename, subset), options.tables, settings)
-            return with_texts(with_columns, options.texts, settings)
+            with_columns = with_texts(with_columns, options.texts, settings)
         except Unavailable as reason:
             tried.append(str(reason))
+        else:
+            return with_retrieved(with_columns, options.retrieve, settings, base_dir)
     raise MissingDataError(_sentence(options, split, subset, settings, tried))
 
 
@@ -76,7 +81,7 @@ def _sources(
     options: DataOptions, subset: str | None, settings: SourceSettings, base_dir: Path
 ) -> Iterator[Callable[[str], Split]]:
     """Every place that may have splits of the data: a function from a split's name to its rows."""
-    subset = None if options.subset_column else subset
+    subset = None if options.subset_column or options.subsets_are_splits else subset
     config = subset or options.config
     if options.hub and (root := mirror_root(settings)):
         yield lambda split: mirror.load(options, split, config, root)

@@ -32,11 +32,24 @@ class Source:
     """Rows that the original split has; None where nobody knows."""
     joined: Source | None = None
     """Where the columns that were joined to it were read."""
+    corpus: CorpusSource | None = None
+    """Of the passages that were found for its rows."""
 
     def __str__(self) -> str:
         """For people: ``openai/gsm8k/main/test.jsonl.gz (mirror), 1319 of 1319 rows``."""
         rows = f"{self.n} rows of an unknown number" if self.of is None else f"{self.n} of {self.of} rows"
         return f"{self.location} ({self.kind}), {rows}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusSource:
+    """A corpus that passages were looked up in, as a record keeps it."""
+
+    fingerprint: str
+    """sha256 of the passages and of how they are searched."""
+    passages: int
+    sources: tuple[Source, ...]
+    """Where its parts were read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

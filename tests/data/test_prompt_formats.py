@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from evalharness.data.prompt_formats import FORMATS, pal, problem_answer, program_of_thoughts
+from evalharness.data.prompt_formats import (
+    FORMATS,
+    json_rows,
+    pal,
+    problem_answer,
+    program_of_thoughts,
+    prompt_at,
+    react,
+)
 from evalharness.errors import DataError
 
 PAL = '''
@@ -77,9 +85,41 @@ def test_program_of_thoughts_and_nothing_is_executed() -> None:
     ]
 
 
+def test_react() -> None:
+    first = "Thought 1: I search.\nAction 1: Search[a]\nObservation 1: Question: b\nThought 2: So.\nAction 2: Finish[c]"
+    second = "Thought 1: Known.\nAction 1: Finish[d]"
+    assert react(f"\nQuestion: a?\n{first}\nQuestion: b? \n{second}\n", "p") == [
+        {"question": "a?", "steps": first},
+        {"question": "b? ", "steps": second},
+    ]
+
+
+def test_one_prompt_of_several() -> None:
+    assert prompt_at('{"one": "a", "two": "b"}', "two", "p") == "b"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[]", "^p: there is no text 'two' in it;"),
+        ('{"one": "a"}', "^p: there is no text 'two' in it; known: one"),
+        ('{"two": ["a"]}', "^p: there is no text 'two' in it;"),
+        ("{", "^p: this is no JSON"),
+        ("[" * 100_000, "^p: this is no JSON"),
+    ],
+)
+def test_no_such_prompt(text: str, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        prompt_at(text, "two", "p")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
+        ("react", "", "p: no question; each begins with a line 'Question: '."),
+        ("react", "Question: a?\nAnswer: b", "p: no question with its steps: 'a\\?"),
+        ("react", "Claim: a\nThought 1: b", "p: no question; each begins with a line 'Question: '."),
+        ("react", "Claim: a\nQuestion: b\nThought 1: c", "p: no question with its steps: '.nClaim: a"),
         ("pal", "MATH_PROMPT = (", r"p: this is no Python source \('\(' was never closed"),
         ("pal", "\0", "p: this is no Python source"),
         ("pal", "OTHER = 'a'", "p: nothing is assigned to MATH_PROMPT; take the file as it is published."),
@@ -126,3 +166,15 @@ def test_problems_with_answers() -> None:
     ]
     with pytest.raises(DataError, match=r"demo\.txt: no worked problem: 'Who\?'"):
         problem_answer("Who?", "demo.txt")
+
+
+def test_a_list_of_objects_is_taken_as_it_is() -> None:
+    assert json_rows('[{"question": "1 + 1?", "answer": "2", "steps": [1]}]', "demo.json") == [
+        {"question": "1 + 1?", "answer": "2", "steps": [1]}
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "[", "[]", "{}", '["a"]', "[" * 100_000])
+def test_json_of_another_form_is_a_sentence(text: str) -> None:
+    with pytest.raises(DataError, match=r"^demo\.json: "):
+        json_rows(text, "demo.json")

@@ -23,6 +23,7 @@ def baselines(name: str, split: str) -> dict[str, float]:
     words) to one-hot answers, the largest wins; 5-fold, each row answered by a model that was fitted without it.
     ``look_up``: the answer of the row of ``train`` whose question shares most words with it (Jaccard), the first of
     tied ones; on ``train`` itself another row.
+    ``most_named``, where rows have ``candidates``: the one that the question names most often, the first of tied ones.
 
     Raises:
         UsageError: no such generator.
@@ -35,7 +36,13 @@ def baselines(name: str, split: str) -> dict[str, float]:
         "constant": Counter(answers).most_common(1)[0][1] / len(answers),
         "linear_on_lengths": _cross_validated_accuracy(_lengths(rows), answers),
         "look_up": _looked_up(rows, known, others=split == "train"),
+        **({"most_named": _most_named(rows)} if "candidates" in rows[0] else {}),
     }
+
+
+def _most_named(rows: Sequence[Mapping[str, Any]]) -> float:
+    right: int = sum(max(row["candidates"], key=row["question"].count) == row["answer"] for row in rows)
+    return right / len(rows)
 
 
 def _lengths(rows: Sequence[Mapping[str, Any]]) -> NDArray[numpy.float64]:
