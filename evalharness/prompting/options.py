@@ -19,6 +19,8 @@ class PromptOptions(Options):
     """The question itself. With `choices.continuation` it is put once for each choice, which it sees as `choice`."""
     options: str | None = None
     """Expression: the texts of lettered options, shown by templates such as lettered_choices."""
+    wordings: dict[str, str] = Field(default_factory=dict)
+    """By name, other templates of the question itself, for the perturbation `wording`."""
     tools: str | None = None
     """Expression: the functions that a model may call natively, a list of {name, description, parameters}; for methods
     such as function_calling. OpenAI's {type: function, function: ...} is understood too."""
@@ -26,6 +28,8 @@ class PromptOptions(Options):
     """What stands once before everything, glued as it is (give it its own blank line)."""
     descriptions: dict[str, str] = Field(default_factory=dict)
     """In place of `description`, by subset."""
+    between: str | None = None
+    """What stands between the demonstrations and the question, glued as it is."""
     answer: str | None = None
     """What a demonstration answers; for tasks with choices the right choice, unless given."""
     reasoned_answer: str | None = None

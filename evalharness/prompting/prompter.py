@@ -55,6 +55,7 @@ class Renderer:
             subset: Template(source, f"{where}: prompt.descriptions.{subset}")
             for subset, source in prompt.descriptions.items()
         }
+        self._between = text(prompt.between, "prompt.between")
         self._answer = text(prompt.answer, "prompt.answer")
         self._reasoned = text(prompt.reasoned_answer, "prompt.reasoned_answer")
         self._target: Template | Expression | None = (
@@ -100,6 +101,7 @@ class Renderer:
             self._tools,
             self._description,
             *self._descriptions.values(),
+            self._between,
             self._answer,
             self._reasoned,
             self._target,
@@ -126,23 +128,40 @@ class Renderer:
 
     def description(self, sample: Sample) -> str:
         template = self._descriptions.get(sample.subset or "", self._description)
-        return template(_values(sample))
+        return template(row_values(sample))
 
     def question(self, sample: Sample, choice: str | None = None) -> str:
         """The question as it is put; with `choices_in_question`, the one that holds this `choice`."""
-        values = _values(sample)
+        values = row_values(sample)
         if choice is not None:
             values = {**values, "choice": choice}
-        shown: dict[str, Any] = {"question": self._question(values)}
+        shown: dict[str, Any] = {"question": self._asked(sample, values)}
         if self._lettered:
-            shown["options"] = _strings(self._lettered(values), self._lettered.where)
-        return self._turn(shown)
+            shown["options"] = self._shown_options(sample, values)
+        return self._around(sample)(shown)
+
+    def _asked(self, sample: Sample, values: Mapping[str, Any]) -> str:
+        """The question itself, without the template around it."""
+        return self._question(values)
+
+    def _shown_options(self, sample: Sample, values: Mapping[str, Any]) -> tuple[str, ...]:
+        assert self._lettered is not None
+        return _strings(self._lettered(values), self._lettered.where)
+
+    def _around(self, sample: Sample) -> Template:
+        """How one turn asks."""
+        return self._turn
 
     def questions(self, sample: Sample) -> list[str]:
         """Every question that is put about a sample: one, or one for each choice."""
         if not self.choices_in_question:
-            return [self.question(sample)]
-        return [self.question(sample, choice) for choice in self.reference(sample).choices]
+            return [self.last_question(sample)]
+        return [self.last_question(sample, choice) for choice in self.reference(sample).choices]
+
+    def last_question(self, sample: Sample, choice: str | None = None) -> str:
+        """The question that the model answers, after what stands between the demonstrations and it."""
+        between = self._between(row_values(sample)) if self._between else ""
+        return between + self.question(sample, choice)
 
     def tools(self, sample: Sample) -> tuple[ToolSchema, ...]:
         """The functions that the model may call for this sample.
@@ -152,7 +171,7 @@ class Renderer:
         """
         if self._tools is None:
             raise DataError(f"{self.where}: prompt.tools is missing: it says which functions the model may call.")
-        return function_schemas(self._tools(_values(sample)), self._tools.where)
+        return function_schemas(self._tools(row_values(sample)), self._tools.where)
 
     def demonstration(self, sample: Sample, *, reasoned: bool) -> Turn:
         """The question with the answer that a demonstration shows.
@@ -172,7 +191,7 @@ class Renderer:
             right = reference.target[0] if isinstance(reference.target, tuple) else reference.target
             return Turn(self.question(sample, reference.choices[int(right or 0)]), self.after_choice(sample))
         if template:
-            return Turn(self.question(sample), template(_values(sample)))
+            return Turn(self.question(sample), template(row_values(sample)))
         if reasoned:
             raise DataError(
                 f"{self.where}: prompt.reasoned_answer is missing: without it no demonstration can show a "
@@ -192,7 +211,7 @@ class Renderer:
         Raises:
             DataError: choices or targets that are no list of texts, or a gold position outside of it.
         """
-        values = _values(sample)
+        values = row_values(sample)
         choices: tuple[str, ...] = ()
         target: str | int | tuple[str, ...] | tuple[int, ...] | None = None
         if isinstance(self._target, Expression):
@@ -212,18 +231,18 @@ class Renderer:
         return Reference(target=target, choices=choices, units=units, facts=facts)
 
     def _any_of(self, template: Expression, sample: Sample) -> tuple[str, ...]:
-        targets = _strings(template(_values(sample)), template.where)
+        targets = _strings(template(row_values(sample)), template.where)
         if not targets:
             raise DataError(f"{template.where}: sample {sample.id} has no right text; at least one is needed.")
         return targets
 
     def _position(self, sample: Sample, choices: Sequence[str]) -> int:
         assert self._gold is not None
-        return _checked(self._gold(_values(sample)), choices, sample, self._gold.where)
+        return _checked(self._gold(row_values(sample)), choices, sample, self._gold.where)
 
     def _positions(self, sample: Sample, choices: Sequence[str]) -> tuple[int, ...]:
         assert self._gold is not None
-        found = self._gold(_values(sample))
+        found = self._gold(row_values(sample))
         if not isinstance(found, list | tuple) or not found:
             raise DataError(
                 f"{self._gold.where}: this field must yield a list of positions, at least one, not {found!r:.80}."
@@ -233,12 +252,12 @@ class Renderer:
     def after_choice(self, sample: Sample) -> str:
         """The one continuation that is scored after each choice."""
         assert self._after_choice is not None
-        return self._after_choice(_values(sample))
+        return self._after_choice(row_values(sample))
 
     def document(self, sample: Sample) -> str:
         if self._document is None:
             raise DataError(f"{self.where}: this method scores a document, but the task has no section 'document'.")
-        return self._document(_values(sample))
+        return self._document(row_values(sample))
 
 
 class Prompter:
@@ -408,7 +427,8 @@ class Prompter:
         return tuple(ids[surplus:]), max(start - surplus, 1), surplus
 
 
-def _values(sample: Sample) -> Mapping[str, Any]:
+def row_values(sample: Sample) -> Mapping[str, Any]:
+    """What the templates of a definition see of a sample."""
     return {"subset": sample.subset, **sample.row}
 
 

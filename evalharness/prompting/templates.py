@@ -56,13 +56,34 @@ def environment() -> ImmutableSandboxedEnvironment:
     return env
 
 
+CHANGE = "evalharness_change"
+"""The value by which a template with `changing` finds what it passes every value through."""
+
+
+@cache
+def changing_environment() -> ImmutableSandboxedEnvironment:
+    """`environment()`, but for one thing: what a row brings into the text goes through the function `CHANGE` first.
+
+    The template's own words do not, nor what a template only tests or looks up.
+    """
+    from jinja2 import pass_context
+
+    @pass_context
+    def changed(context: Any, value: Any) -> Any:
+        return context[CHANGE](value)
+
+    return environment().overlay(finalize=changed)
+
+
 class Template:
     """A text field, compiled once."""
 
-    def __init__(self, source: str, where: str) -> None:
+    def __init__(self, source: str, where: str, *, changing: bool = False) -> None:
+        """With `changing`, it is rendered with a function under the name `CHANGE` (`changing_environment`)."""
         self.where = where
         self.constant = None if "{" in source else source
-        self._render: Callable[..., str] = _compiled(lambda: _template(source).render, where, source)
+        made_in = changing_environment if changing else environment
+        self._render: Callable[..., str] = _compiled(lambda: _template(source, made_in()).render, where, source)
         self.columns = _columns(source)
 
     def __call__(self, values: Mapping[str, Any]) -> str:
@@ -117,8 +138,8 @@ def turn_template(name: str) -> Template:
     return Template(path.read_text(encoding="utf-8").removesuffix("\n"), where=f"prompts/{path.name}")
 
 
-def _template(source: str) -> Any:
-    template = environment().from_string(source)
+def _template(source: str, made_in: ImmutableSandboxedEnvironment) -> Any:
+    template = made_in.from_string(source)
     # jinja2 chains the template's globals before the environment's and copies the chain at every rendering; one
     # plain dict of them more than halves the time of a rendering (22 to 10 us). No template here has its own.
     template.globals = dict(template.globals)

@@ -15,6 +15,8 @@ from evalharness.prompting.api_filters import apibench_request
 from evalharness.prompting.bias_filters import FILTERS as BIAS_FILTERS
 from evalharness.prompting.code_filters import functions_used, needs_one_process
 from evalharness.prompting.function_filters import FILTERS as FUNCTION_FILTERS
+from evalharness.prompting.option_filters import lettered_texts, mathqa_options, without_context_marks
+from evalharness.prompting.reading_filters import FILTERS as READING_FILTERS
 from evalharness.scoring.symbolic.boxes import last_box
 
 
@@ -51,6 +53,11 @@ def position_of(items: Sequence[Any], item: Any) -> int:
 def positions_of(items: Sequence[Any], item: Any) -> list[int]:
     """Every position of `item` among `items`: the gold positions from a list of labels."""
     return [position for position, each in enumerate(items) if each == item]
+
+
+def full_stops(texts: Sequence[str]) -> list[str]:
+    """The texts that say something, stripped, each with a full stop at its end."""
+    return [text if text.endswith(".") else f"{text}." for text in (each.strip() for each in texts) if text]
 
 
 def without_extensions(texts: Sequence[str]) -> list[str]:
@@ -108,17 +115,22 @@ def wikitext_detokenize(text: str) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     **BIAS_FILTERS,
     **FUNCTION_FILTERS,
+    **READING_FILTERS,
     "after": after,
     "apibench_request": apibench_request,
     "before": before,
     "from_json": from_json,
+    "full_stops": full_stops,
     "functions_used": functions_used,
     "last_box": last_box,
     "letter": letter,
+    "lettered_texts": lettered_texts,
+    "mathqa_options": mathqa_options,
     "needs_one_process": needs_one_process,
     "position_of": position_of,
     "positions_of": positions_of,
     "wikihow_clean": wikihow_clean,
     "wikitext_detokenize": wikitext_detokenize,
+    "without_context_marks": without_context_marks,
     "without_extensions": without_extensions,
 }

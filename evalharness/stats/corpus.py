@@ -1,6 +1,7 @@
-"""Metrics of a corpus that are no mean of its sentences: BLEU, chrF and TER as functions of sums of counts.
+"""Metrics of a corpus that are no mean of its samples: BLEU, chrF, TER, Cohen's kappa and length-controlled win rates
+as functions of sums of counts.
 
-Every sentence brings its counts (`Score.parts`), the corpus has their sums, and the metric is computed from these; so
+Every sample brings its counts (`Score.parts`), the corpus has their sums, and the metric is computed from these; so
 a bootstrap resamples counts and reads no text (`stats.resampling`). Of several subsets (language pairs, say) each is a
 corpus of its own, and the value is their mean: counts of two languages have no common sum.
 
@@ -9,6 +10,7 @@ Letters in names: N samples, S subsets, K parts of a sample.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Literal
@@ -17,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalharness.stats.intervals import Estimate
+from evalharness.stats.length_control import length_controlled, spread
 from evalharness.stats.resampling import OfSums, bootstrap, jackknife
 
-CorpusAggregate = Literal["corpus_bleu", "corpus_chrf", "corpus_ter"]
+CorpusAggregate = Literal["corpus_bleu", "corpus_chrf", "corpus_ter", "corpus_kappa", "corpus_length_controlled"]
 Floats = NDArray[np.float64]
 
 MOST_RESAMPLED = 2_000
@@ -75,10 +78,26 @@ def corpus_ter(sums: Floats) -> Floats:
         return np.where(words > 0, 100 * edits / words, np.where(edits > 0, 100.0, 0.0))
 
 
+def corpus_kappa(sums: Floats) -> Floats:
+    """Cohen's kappa of two raters, ``(o - e) / (1 - e)``, from the counts of their pairs of labels, a square by rows.
+
+    Not a number where both say one label only; `stats.agreement.cohen_kappa` is the same of two lists of ratings.
+    """
+    labels = math.isqrt(sums.shape[-1])
+    counts = sums.reshape(*sums.shape[:-1], labels, labels)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = counts / counts.sum((-1, -2), keepdims=True)
+        observed = np.trace(shares, axis1=-2, axis2=-1)
+        expected = (shares.sum(-1) * shares.sum(-2)).sum(-1)
+        return np.asarray(np.where(expected < 1, (observed - expected) / (1 - expected), np.nan))
+
+
 CORPUS_METRICS: Mapping[CorpusAggregate, OfSums] = {
     "corpus_bleu": corpus_bleu,
     "corpus_chrf": corpus_chrf,
     "corpus_ter": corpus_ter,
+    "corpus_kappa": corpus_kappa,
+    "corpus_length_controlled": length_controlled,
 }
 
 
@@ -87,9 +106,11 @@ def corpus_sums(
 ) -> tuple[Floats, OfSums]:
     """Parts [N, S K], those of a sample at the place of its subset, and the metric as a function of their sums.
 
-    A subset that a resample leaves out is left out of its mean.
+    A subset that a resample leaves out, or of which the metric is no number, is left out of its mean.
     """
     metric, rows_NK = CORPUS_METRICS[aggregate], np.asarray(parts, dtype=np.float64)
+    if aggregate == "corpus_length_controlled":  # no function of sums over pairs: every pair keeps a place of its own
+        rows_NK = spread(rows_NK)
     places = {subset: place for place, subset in enumerate(sorted(set(subsets), key=str))}
     if len(places) == 1:
         return rows_NK, metric
@@ -102,9 +123,9 @@ def corpus_sums(
 def _mean_over(metric: OfSums, subsets: int, width: int) -> Callable[[Floats], Floats]:
     def mean(sums: Floats) -> Floats:
         apart = sums.reshape(*sums.shape[:-1], subsets, width)
-        there = (apart > 0).any(-1)
-        values = np.where(there, metric(apart), 0.0).sum(-1)
-        return np.asarray(values / np.maximum(there.sum(-1), 1))
+        values = metric(apart)
+        there = (apart > 0).any(-1) & np.isfinite(values)
+        return np.asarray(np.where(there, values, 0.0).sum(-1) / np.maximum(there.sum(-1), 1))
 
     return mean
 

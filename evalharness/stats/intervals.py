@@ -32,7 +32,7 @@ class Estimate:
 def estimate(
     values: Sequence[float],
     weights: Sequence[float] | None = None,
-    aggregate: Literal["mean", "geometric_mean", "difference"] = "mean",
+    aggregate: Literal["mean", "geometric_mean", "difference", "auroc"] = "mean",
     confidence: float = 0.95,
     clusters: Sequence[Hashable] | None = None,
 ) -> Estimate:
@@ -40,10 +40,10 @@ def estimate(
 
     Unweighted values of which some share a cluster get `clustered_mean`, other unweighted zeros and ones Wilson's
     interval, everything else Student's t. Values of weight 0 are left out. A difference of means is
-    `clustered_difference`.
+    `clustered_difference`, an area under the ROC curve `discrimination.auroc`.
 
     Raises:
-        UsageError: as `mean_t`, `geometric_mean_t`, `clustered_mean` and `clustered_difference` do.
+        UsageError: as `mean_t`, `geometric_mean_t`, `clustered_mean`, `clustered_difference` and `auroc` do.
     """
     if aggregate == "geometric_mean":
         return geometric_mean_t(values, weights, confidence)
@@ -51,6 +51,10 @@ def estimate(
         from evalharness.stats.clusters import clustered_difference
 
         return clustered_difference(values, weights or [1.0] * len(values), clusters or range(len(values)), confidence)
+    if aggregate == "auroc":
+        from evalharness.stats.discrimination import auroc
+
+        return auroc(values, weights or [1.0] * len(values), clusters, confidence)
     if weights is not None and 0 in weights:
         kept = [place for place, weight in enumerate(weights) if weight != 0]
         values, weights = [values[place] for place in kept], [weights[place] for place in kept]
