@@ -8,10 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
+from pydantic import Field
+
 from evalharness.options import Options
 from evalharness.prompting.prompter import Prompter, Renderer
 from evalharness.sandbox.outcome import Limits, Outcome
 from evalharness.tools.python import Sessions
+from evalharness.tools.search import Searchable
 from evalharness.types import (
     Attempt,
     Call,
@@ -65,6 +68,13 @@ class NoOptions(Options):
     """For methods that have none."""
 
 
+class ToolOptions(Options):
+    """Of methods that hand tools to the model; they add their own."""
+
+    tools: tuple[str | dict[str, Any], ...] = Field(min_length=1)
+    """Names, or mappings {tool: name, ...its options}: [calculator, {tool: python, seconds: 5}]."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """A way of eliciting: a coroutine with what it needs to know before it starts."""
@@ -82,7 +92,9 @@ class Method:
     scores: bool = False
     """Asks for log-likelihoods, never for text."""
     executes: bool = False
-    """Runs programs, so that a run needs a sandbox."""
+    """Runs programs, so that a run needs a sandbox, whatever its options say."""
+    loops: bool = False
+    """Brings back the steps of a loop; a demonstration shows all of them, and not an answer."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +112,9 @@ class Ask:
     seed: int = 0
     repeat: int = 0
     sandbox: Executor | None = None
-    """Where a method that `executes` runs programs; None for every other."""
+    """Where a task that executes programs does so; None for every other."""
+    corpus: Searchable | None = None
+    """What the task's tools search; None where none of them does."""
     calls: list[Call] = field(default_factory=list)
     _asked: int = 0
 
@@ -123,7 +137,7 @@ class Ask:
 
     def _joined(self, reasoned: bool, lead: str, *, reserve: int, choice: str | None = None) -> Prompt:
         turns = [self.renderer.demonstration(row, reasoned=reasoned) for row in self.demonstrations]
-        question = self.renderer.question(self.sample, choice)
+        question = self.renderer.last_question(self.sample, choice)
         if lead:
             question += self.prompter.options.delimiter + lead
         messages = self.prompter.messages(self.renderer.description(self.sample), turns, question)

@@ -17,8 +17,8 @@ class ElicitationOptions(Options):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     method: str = "direct"
-    """Name of a method: direct, few_shot, chain_of_thought, zero_shot_chain_of_thought, self_consistency,
-    program_aided, program_of_thoughts, function_calling, choice_likelihood, continuation_likelihood,
+    """Name of a method: direct, few_shot, chain_of_thought, zero_shot_chain_of_thought, self_consistency, self_check,
+    program_aided, program_of_thoughts, function_calling, react, choice_likelihood, continuation_likelihood,
     rolling_likelihood, or a plugin's."""
 
     @property

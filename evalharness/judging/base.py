@@ -88,6 +88,13 @@ class Judge(Options):
         """What is wrong where this answer is a right one: options and sentences, found without judging."""
         return []
 
+    async def prepare(self, task: str, sandbox: Executor | None) -> None:
+        """Called once, before anything is asked of the model.
+
+        Raises:
+            ServiceError: something that it needs is not here.
+        """
+
     @abstractmethod
     async def verdicts(self, bench: Bench) -> tuple[Verdict, ...]:
         """A verdict for each candidate, in order.

@@ -11,8 +11,11 @@ from evalharness.errors import DataError
 from evalharness.options import Options
 from evalharness.types import Attempt, Parsed, Reference, Score
 
-Needs = Literal["answer", "choices", "continuation", "document", "verdict"]
-Aggregate = Literal["mean", "geometric_mean", "difference", "corpus_bleu", "corpus_chrf", "corpus_ter"]
+Needs = Literal["answer", "choices", "continuation", "document", "verdict", "steps"]
+Aggregate = Literal[
+    "mean", "geometric_mean", "difference", "auroc", "corpus_bleu", "corpus_chrf", "corpus_ter", "corpus_kappa",
+    "corpus_length_controlled",
+]  # fmt: skip
 
 
 class Metric(Options):
@@ -21,14 +24,15 @@ class Metric(Options):
     version: ClassVar[int] = 1
     """Raised with every change of a score; part of the protocol's hash."""
     needs: ClassVar[Needs]
-    """What is scored: a parsed answer, what a judge said, or the log-likelihoods of choices, of a continuation, of a
-    document."""
+    """What is scored: a parsed answer, what a judge said, the steps of a loop, or the log-likelihoods of choices, of a
+    continuation, of a document."""
     higher_is_better: ClassVar[bool] = True
     tells_right: ClassVar[bool] = True
     """Whether right answers score better than wrong ones: not so where a leaning is measured, or what is said."""
     aggregate: ClassVar[Aggregate] = "mean"
     """How the samples' values become one; means are weighted by the scores' weights. A difference is the mean of the
-    samples of positive weight less that of the samples of negative weight. Of a corpus's metric it is computed from
+    samples of positive weight less that of the samples of negative weight; auroc is the area under the ROC curve that
+    tells the former from the latter. Of a corpus's metric it is computed from
     sums of the scores' parts (`stats.corpus`)."""
     explains: ClassVar[bool] = False
     """Whether the journal keeps its explanations: where they say more than answer, target and verdicts do."""

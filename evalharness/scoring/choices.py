@@ -28,7 +28,7 @@ class LikeliestChoice(Metric):
 
     def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
         totals = [likelihood.total for likelihood in attempt.likelihoods]
-        golds = _golds(self.name, reference, len(totals))
+        golds = right_choices(self.name, reference, len(totals))
         if any(math.isnan(total) for total in totals):
             broken = next(i for i, total in enumerate(totals) if math.isnan(total))
             return Score(0.0, explanation=f"the log-likelihood of choice {broken} is not a number")
@@ -86,7 +86,7 @@ class ProbabilityMass(Metric):
 
     def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
         totals = [likelihood.total for likelihood in attempt.likelihoods]
-        golds = _golds(self.name, reference, len(totals))
+        golds = right_choices(self.name, reference, len(totals))
         best = max(totals)
         if not math.isfinite(best) or any(math.isnan(total) for total in totals):
             return Score(0.0, explanation="a log-likelihood is not a number, or every choice is impossible")
@@ -104,7 +104,7 @@ class GreedyChoice(Metric):
     metric: str = "greedy_choice"
 
     def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
-        golds = _golds(self.name, reference, len(attempt.likelihoods))
+        golds = right_choices(self.name, reference, len(attempt.likelihoods))
         right = [attempt.likelihoods[gold] for gold in golds]
         if not all(likelihood.greedy for likelihood in right):
             raise DataError(
@@ -121,7 +121,7 @@ def _share_of_right(reference: Reference) -> float | None:
     return (len(set(reference.target)) if isinstance(reference.target, tuple) else 1) / len(reference.choices)
 
 
-def _golds(name: str, reference: Reference, scored: int) -> tuple[int, ...]:
+def right_choices(name: str, reference: Reference, scored: int) -> tuple[int, ...]:
     """Positions of the right choices.
 
     Raises:

@@ -81,8 +81,8 @@ class F1(Metric):
     def score(self, attempt: Attempt, reference: Reference, answer: Parsed | None, parser: Parser | None) -> Score:
         if answer is None or answer.value is None:
             return unanswered(answer)
-        said = _words(answer.value)
-        return Score(max(_token_f1(said, _words(target)) for target in _canonical_targets(reference, parser)))
+        said = words_of(answer.value)
+        return Score(max(token_f1(said, words_of(target)) for target in _canonical_targets(reference, parser)))
 
 
 class LmEvalExactMatch(Metric):
@@ -180,11 +180,13 @@ def _targets(reference: Reference) -> Sequence[str | int]:
     return target if isinstance(target, tuple) else (target,)
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """What white space parts once case, punctuation and articles are gone (SQuAD)."""
     return normalize(text, case=True, punctuation=True, articles=True).split()
 
 
-def _token_f1(said: Sequence[str], right: Sequence[str]) -> float:
+def token_f1(said: Sequence[str], right: Sequence[str]) -> float:
+    """``2 P R / (P + R)`` of two bags of words; where a side has none, 1 if both have none, else 0."""
     if not said or not right:
         return float(said == right)
     common = (Counter(said) & Counter(right)).total()

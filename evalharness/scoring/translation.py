@@ -46,19 +46,26 @@ class Bleu(_SacreBleu):
     tokenize: Tokenize | Literal["by_language"] = "13a"
     """by_language: by the sample's fact `language`, the code of the target's: zh for Chinese, ja-mecab for Japanese,
     ko-mecab for Korean, 13a for the rest, as sacreBLEU chooses."""
+    tokenizers: dict[str, Tokenize] | None = None
+    """Of single languages, by that code, where a protocol chooses in its own way; `tokenize` for the others."""
     lowercase: bool = False
 
     @property
     def signature(self) -> str:
-        if self.tokenize != "by_language":
-            return _signature(_bleu(self.tokenize, self.lowercase))
-        plain, *apart = _signature(_bleu("13a", self.lowercase)).partition("tok:13a")
-        return plain + apart[0] + "".join(f",{code}:{name}" for code, name in _OF_LANGUAGE.items()) + apart[1]
+        usual, own = self._chosen
+        before, named, after = _signature(_bleu(usual, self.lowercase)).partition(f"tok:{usual}")
+        return before + named + "".join(f",{code}:{name}" for code, name in own.items()) + after
 
     def _scorer(self, reference: Reference) -> Any:
-        if self.tokenize != "by_language":
-            return _bleu(self.tokenize, self.lowercase)
-        return _bleu(_OF_LANGUAGE.get(str(self.fact(reference, "language")), "13a"), self.lowercase)
+        usual, own = self._chosen
+        return _bleu(own.get(str(self.fact(reference, "language")), usual) if own else usual, self.lowercase)
+
+    @property
+    def _chosen(self) -> tuple[Tokenize, dict[str, Tokenize]]:
+        """The tokenizer, and those of single languages."""
+        if self.tokenize == "by_language":
+            return "13a", _OF_LANGUAGE | (self.tokenizers or {})
+        return self.tokenize, self.tokenizers or {}
 
 
 class Chrf(_SacreBleu):

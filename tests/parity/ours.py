@@ -90,6 +90,7 @@ def requests(cell: Cell, sample: Sample, tokenizer: Tokenizer | None = None) -> 
         waves=listener,
         sampling=task.sampling,
         sandbox=Idle(),
+        corpus=cell.corpus,
     )
     asyncio.run(task.method.run(ask, task.method_options))  # type: ignore[arg-type]
     return listener.requests

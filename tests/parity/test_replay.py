@@ -28,30 +28,50 @@ from evalharness.tasks.task import protocol_names
 from evalharness.types import Reference
 
 FILES = {name: path for name, path in task_files().items() if "suite" not in read_yaml(path)}
-WITH_CHECKPOINT = {("real_toxicity_prompts", "classifier")}
-"""Judged by a checkpoint that no machine has by itself."""
+WITH_CHECKPOINT = {
+    ("alpaca_eval", "default"), ("alpaca_eval", "said"), ("mt_bench", "default"), ("mt_bench", "pairwise"),
+    ("real_toxicity_prompts", "classifier"), ("refusals_own", "judge"), ("truthfulqa_gen", "judge"), ("xstest", "judge"),
+    ("xsum", "para-ref"),
+}  # fmt: skip
+"""Judged by a checkpoint, or by a judge model, that no machine has by itself."""
+WITH_DRAWS = {"self_check_halueval"}
+"""Nothing is right there: the model's texts are held against a given one."""
+WITH_CORPUS = ("open-book", "own-pages")
+"""Protocols that look passages up, in data sets that no test writes."""
+LESS_OFTEN = {"composite", "designed", "jump", "longer", "products", "simple"}
+"""Protocols that differ from another one in their split or their words alone."""
+
+
+def _param(name: str, protocol: str) -> Any:
+    return pytest.param(name, protocol, marks=pytest.mark.long if protocol in LESS_OFTEN else ())
+
+
 PROTOCOLS = [
-    (name, protocol)
+    _param(name, protocol)
     for name, path in sorted(FILES.items())
     for protocol in protocol_names(path)
-    if (name, protocol) not in WITH_CHECKPOINT
+    if (name, protocol) not in WITH_CHECKPOINT and name not in WITH_DRAWS
 ]
 OWN = [
-    (name, protocol)
+    _param(name, protocol)
     for name in sorted(BENCHMARKS)
     for protocol in protocol_names(FILES[name.partition("/")[0]])
     if name not in ("lambada_openai", "wikitext")  # nothing is chosen or written there
     and (name, protocol) not in WITH_CHECKPOINT
+    and protocol not in WITH_CORPUS
 ]
 SAMPLES = 400
 SAID = "So the answer is {}."
 """What the parsers of chains of thought look for; lm-eval's for gsm8k reads the solution itself."""
 PROGRAMS = {
+    "designed": "def solution():\n    return {}",
     "pal": "def solution():\n    return {}",
     "pot": "ans = {}",
     "pot-zero-shot": "    return {}",
 }
 """By protocol: the program that gives a number."""
+OVERLAPS = {"rouge": 0.15, "bleu": 5.0, "chrf": 25.0}
+"""By metric: two texts about other things share some words, and no more than this."""
 CHANGES: dict[str, dict[str, Any]] = {"pot-zero-shot": {"elicitation": {"setup": "import math"}}}
 """By protocol: its programs would need numpy in the boxes."""
 
@@ -99,6 +119,8 @@ def test_other_answers_on_real_rows(real_cell: Cell, tmp_path: Path) -> None:
             _scored(len(reference.choices), (draw.randrange(len(reference.choices)),) if chance else ())
             for reference, chance in zip(references, chances, strict=True)
         ]
+    elif task.name == "truthfulqa_gen":
+        return  # an answer to another question is as near to true references as to false ones
     elif task.method.needs == "target" and task.metrics[0].tells_right:
         others = [samples[(number + 1) % len(samples)] for number in range(len(samples))]
         blind = [_right(real_cell, other) for other in others]
@@ -112,7 +134,12 @@ def test_other_answers_on_real_rows(real_cell: Cell, tmp_path: Path) -> None:
     chance = fmean(chances)
     spread = 4 * math.sqrt(max(chance * (1 - chance), 0.01) / len(samples))
     assert run.results is not None
-    assert next(iter(run.results.scores.values())).value == pytest.approx(chance, abs=spread + 0.02)
+    value = next(iter(run.results.scores.values())).value
+    if (most := OVERLAPS.get(task.metrics[0].metric)) is not None:
+        assert value is not None
+        assert value < most
+        return
+    assert value == pytest.approx(chance, abs=spread + 0.02)
 
 
 def _targets(reference: Reference) -> set[str]:
@@ -128,6 +155,10 @@ def _right(cell: Cell, sample: Any) -> dict[str, Any]:
     target = reference.target
     if task.method.needs == "target":
         text = str(target[0] if isinstance(target, tuple) else target)
+        if task.method.name == "pairwise_judgement":
+            return {"completions": [f"Output ({side})" for side in ("ab" if text == "1" else "ba")]}
+        if task.method.loops:
+            return {"completions": [f" I know it.\nAction 1: Finish[{text}]"]}
         if task.method.executes:
             return {"completions": [PROGRAMS[task.protocol].format(text.replace(",", ""))]}
         if "math" in task.name:
@@ -162,6 +193,9 @@ def _replayed(cell: Cell, said: Sequence[Mapping[str, Any]], folder: Path) -> Ru
 
 
 def _proportions(run: Run) -> list[float]:
-    """Scores of the metrics that are one at best."""
+    """Scores of the metrics that are one at best; what was retrieved is not the answer's doing."""
     assert run.results is not None
-    return [score.value or 0.0 for score in run.results.scores.values() if score.higher_is_better]
+    scores = run.results.scores.items()
+    return [
+        score.value or 0.0 for name, score in scores if score.higher_is_better and "retrieval_recall" not in name
+    ]

@@ -19,12 +19,15 @@ def test_losses_are_better_low() -> None:
         "bias_score",
         "bits_per_byte",
         "byte_perplexity",
+        "first_position_rate",
         "judge_score",
         "likelihood_diff",
         "pct_stereotype",
         "perplexity",
+        "self_check",
         "ter",
         "unanswered",
+        "verdict_share",
         "word_perplexity",
     }
 

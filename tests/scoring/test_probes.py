@@ -4,6 +4,7 @@ A change of a value here is a change of scores: raise the metric's `version`, an
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from evalharness.registry import names
 from evalharness.scoring.apply import Scorer
 from evalharness.scoring.base import build_metrics
 from evalharness.types import Attempt, Likelihood, Reference, Verdict
+from scoring.verdicts_for_tests import attempt, pair
 
 ANSWERS = (("the Cat sat", "cat sat."), ("cat", ("dog", "cat")), ("cat", "a dog"))
 CHOICES = ((-4.0, -4.5, 0), (-4.0, -4.5, 1), (-9.0, -4.5, 1))
@@ -41,6 +43,7 @@ TABLE = {
     "lm_eval_exact_match": (1, (0.0, 1.0, 0.0)),
     "math_equal": (1, (0.0, 1.0, 0.0)),
     "math_verify": (1, (0.0, 0.0, 0.0)),
+    "mean_reciprocal_rank": (1, (1.0, 0.5, 1.0)),
     "minerva_equal": (1, (0.0, 1.0, 0.0)),
     "passes": (1, (1.0, 0.0, 0.0)),
     "perplexity": (1, (2.718282, 485165195.409790)),
@@ -111,9 +114,11 @@ def probes(needs: str) -> list[tuple[Attempt, Reference]]:
 LEANINGS: dict[str, tuple[dict[str, Any], int, tuple[tuple[float, float], ...]]] = {
     "accuracy_gap": ({"fact_of": "kind", "first": "a", "second": "b"}, 1, ((1.0, 1.0), (0.0, -1.0))),
     "bias_score": ({}, 1, ((1.0, 1.0), (-1.0, 1.0))),
+    "likelier_share": ({"pairs": [[0, 1]]}, 1, ((1.0, 1.0), (0.0, 1.0))),
     "likelihood_diff": ({}, 1, ((0.5, 1.0), (3.0, 1.0))),
     "pct_stereotype": ({}, 1, ((1.0, 1.0), (0.0, 1.0))),
     "preference": ({}, 1, ((1.0, 1.0), (0.0, 1.0))),
+    "stereotype_score": ({"pairs": [[0, 1]]}, 1, ((1.0, 1.0), (0.0, 1.0))),
 }
 """Metrics of what a model leans to: options, version, values and weights on two samples."""
 
@@ -144,12 +149,91 @@ def test_a_judges_score_and_no_answer_score_what_their_versions_have_always_scor
     assert {metric.version for metric in metrics} == {1}
 
 
-ELSEWHERE = ("judge_score", "unanswered")
+def test_contrasts_and_checks_score_what_their_versions_have_always_scored() -> None:
+    checked = Verdict(judge="checker", candidate=0, label="scored", details={"score": 0.25})
+    attempt = Attempt(calls=(), candidates=("It is one of two.",), verdicts=(checked,))
+    facts = {"wrong": ["It is all"], "made_up": False, "golds": [["it is one", "3"], ["two"]]}
+    reference = Reference(target="It is one of two things.", facts=facts)
+    metrics = build_metrics(
+        [{"metric": "reference_contrast", "measure": "rouge1", "label": "acc"},
+         {"metric": "reference_contrast", "measure": "rougeLsum", "value": "max", "label": "max"},
+         {"metric": "reference_contrast", "measure": "bleu", "value": "diff", "label": "diff"},
+         {"metric": "self_check", "judge": "checker"},
+         {"metric": "auroc", "judge": "checker", "positive": "made_up"},
+         {"metric": "wanted_verdict", "judge": "checker", "verdicts": ["scored"]},
+         {"metric": "drop_f1", "separator": " of "}, {"metric": "drop_f1", "exact": True, "label": "drop_em"},
+         "leave_one_out"], "probe",
+    )  # fmt: skip
+    scores = Scorer(TextParser(), metrics).score(attempt, reference).scores
+    assert {name: (score.value, score.weight) for name, score in scores.items()} == {
+        "acc": (1.0, 1.0),
+        "max": (pytest.approx(100 * 10 / 11), 1.0),
+        "diff": (pytest.approx(100 * (math.exp(-1 / 6) * 0.4**0.25 - (1 / 1440) ** 0.25)), 1.0),
+        "self_check": (0.25, 1.0),
+        "auroc": (0.25, -1.0),
+        "wanted_verdict": (1.0, 1.0),
+        "drop_f1": (0.5, 1.0),
+        "drop_em": (0.0, 1.0),
+        "leave_one_out": (pytest.approx(10 / 11), 1.0),
+    }
+    assert {metric.version for metric in metrics} == {1}
+
+
+def test_multiplied_references_score_what_their_version_has_always_scored() -> None:
+    verdict = Verdict(judge="paraphrase", candidate=0, label="partly", details={"paraphrases": ["A cat sat down."]})
+    attempt = Attempt(calls=(), candidates=("A cat sat.",), verdicts=(verdict,))
+    specs = [
+        {"metric": "multiplied_references", "of": "f1", "label": str(gain), "gain": gain} for gain in (False, True)
+    ]
+    metrics = build_metrics(specs, "probe")
+    scores = Scorer(TextParser(), metrics).score(attempt, Reference(target="The dog sat.")).scores
+    assert {name: score.value for name, score in scores.items()} == pytest.approx({"False": 0.8, "True": 0.3})
+    assert {metric.version for metric in metrics} == {1}
+
+
+def test_recall_and_hits_score_what_their_versions_have_always_scored() -> None:
+    facts = {"passages": ["Milan.", "In Rome, at last."]}
+    metrics = build_metrics([{"metric": "retrieval_recall", "k": k} for k in (1, 2)], "probe")
+    scores = Scorer(TextParser(), metrics).score(judged("pass", {}), Reference(target="rome", facts=facts)).scores
+    assert {name: score.value for name, score in scores.items()} == {"retrieval_recall@1": 0, "retrieval_recall@2": 1}
+    hits = build_metrics(["hits_at_k", {"metric": "hits_at_k", "k": 2}], "probe")
+    values = [[metric.score(*probe, None, None).value for probe in probes("choices")] for metric in hits]
+    assert values == [[1.0, 0.0, 1.0], [1.0, 1.0, 1.0]]
+    assert {metric.version for metric in (*metrics, *hits)} == {1}
+
+
+OF_PAIRS: dict[str, tuple[dict[str, Any], int, tuple[tuple[float, float], ...]]] = {
+    "first_position_rate": ({}, 1, ((0.5, 1.0), (1.0, 1.0), (0.0, 0.5))),
+    "human_agreement": ({"judge": "pairwise"}, 1, ((1.0, 1.0), (0.0, 1.0), (0.5, 1.0))),
+    "human_kappa": ({"judge": "pairwise"}, 1, ((1.0, 1.0), (0.0, 1.0), (0.0, 0.0))),
+    "judge_rating": ({"judge": "pairwise"}, 1, ((7.0, 1.0), (7.0, 1.0), (7.0, 1.0))),
+    "judgement_accuracy": ({"judge": "pairwise"}, 1, ((1.0, 1.0), (0.5, 1.0), (0.5, 1.0))),
+    "length_controlled_win_rate": ({}, 1, ((1.0, 1.0), (0.5, 1.0), (0.5, 1.0))),
+    "position_consistency": ({}, 1, ((1.0, 1.0), (0.0, 1.0), (0.0, 0.0))),
+    "verdict_share": ({"judge": "pairwise"}, 1, ((0.0, 1.0), (0.0, 1.0), (1.0, 1.0))),
+    "win_rate": ({}, 1, ((1.0, 1.0), (0.5, 1.0), (0.5, 1.0))),
+}
+"""Metrics of what judges said of pairs: options, version, values and weights of three of them."""
+
+
+@pytest.mark.parametrize("name", OF_PAIRS)
+def test_a_metric_of_pairs_scores_what_its_version_has_always_scored(name: str) -> None:
+    options, version, values = OF_PAIRS[name]
+    (metric,) = build_metrics([{"metric": name, **options}], "probe")
+    attempts = [attempt([pair(*orders, score=7)]) for orders in (("win", "win"), ("win", "loss"), (None, "win"))]
+    scores = [metric.score(each, Reference(target="1"), None, None) for each in attempts]
+    assert (metric.version, tuple((score.value, score.weight) for score in scores)) == (version, values)
+
+
+ELSEWHERE = (
+    "auroc", "drop_f1", "hits_at_k", "judge_score", "leave_one_out", "multiplied_references", "reference_contrast",
+    "retrieval_recall", "self_check", "unanswered", "wanted_verdict",
+)  # fmt: skip
 """Probed by a test of their own."""
 
 
 def test_every_metric_is_probed() -> None:
-    assert sorted([*LEANINGS, *ELSEWHERE, *TABLE, *OF_CALLS, *OF_TEXTS]) == names("metric")
+    assert sorted([*OF_PAIRS, *LEANINGS, *ELSEWHERE, *TABLE, *OF_CALLS, *OF_TEXTS]) == names("metric")
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -71,6 +71,17 @@ def test_the_tokenizer_follows_the_language(language: str, tokenize: str, texts:
     assert of_corpus(plain, scores(plain, said, right)) != pytest.approx(theirs)
 
 
+def test_a_protocol_may_choose_the_tokenizers_of_single_languages() -> None:
+    metric = Bleu(tokenizers={"zh": "zh"})
+    assert "|tok:13a,zh:zh|" in metric.signature
+    said, right = CHINESE
+    theirs = metrics.BLEU(tokenize="zh").corpus_score(said, [right]).score
+    assert of_corpus(metric, scores(metric, said, right, "zh")) == pytest.approx(theirs)
+    said, right = JAPANESE
+    theirs = metrics.BLEU().corpus_score(said, [right]).score
+    assert of_corpus(metric, scores(metric, said, right, "ja")) == pytest.approx(theirs)
+
+
 def test_several_targets_are_several_references() -> None:
     several = [tuple(pair) for pair in zip(RIGHT, SAID[::-1], strict=True)]
     metric = Bleu()

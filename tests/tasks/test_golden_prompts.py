@@ -22,18 +22,49 @@ from evalharness.run.sandboxes import Idle
 from evalharness.tasks.files import read_yaml
 from evalharness.tasks.protocol_hash import SYNTHETIC_SHOTS, synthetic_samples
 from evalharness.tasks.task import DEFAULT, Task, load_task
-from evalharness.types import Request, Sample, ScoreRequest
+from evalharness.types import GenerateRequest, Request, Sample, ScoreRequest
 
 GOLDEN = Path(__file__).parent / "golden"
 SHIPPED = sorted(name for name, path in task_files().items() if "suite" not in read_yaml(path))
 FURTHER = [
     "apps.bigcode",
+    "arc_challenge.designed",
+    "arc_challenge.simple",
+    "arc_challenge.survey",
+    "bigbench_qa_wikidata.designed",
+    "bigbench_qa_wikidata.simple",
+    "bigbench_qa_wikidata.survey",
     "crows_pairs.survey-api",
+    "gsm8k.designed",
     "gsm8k.pal",
     "gsm8k.pot",
     "gsm8k.pot-zero-shot",
+    "gsm8k.react",
+    "gsm8k.simple",
+    "gsm8k.survey",
     "halueval_qa.halueval",
+    "hellaswag.survey",
+    "hendrycks_math.survey",
+    "humaneval.survey",
+    "humaneval.survey-open",
+    "lambada_openai.corrected",
+    "lambada_openai.survey",
+    "nq_open.open-book",
+    "openbookqa.designed",
+    "openbookqa.simple",
+    "openbookqa.survey",
+    "penguins_in_a_table.survey",
+    "real_toxicity_prompts.survey",
+    "reasoning_about_colored_objects.designed",
+    "reasoning_about_colored_objects.simple",
+    "reasoning_about_colored_objects.survey",
+    "social_iqa.survey",
     "winogender.survey",
+    "wmt22.designed",
+    "wmt22.simple",
+    "wmt22.survey",
+    "xsum.designed",
+    "xsum.simple",
     "xsum.survey",
     "xsum.survey-open",
 ]
@@ -89,5 +120,8 @@ def _requests(requests: list[Request]) -> str:
         if len({request.context.text for request in scored}) > 1:
             return "\n".join(f"{request.context.text}|{request.continuation}|" for request in scored)
         return "|".join([first.context.text, *(request.continuation for request in scored), ""])
-    assert len(requests) == 1
-    return f"{first.prompt.text}|\n{first.sampling.max_tokens} tokens, until {list(first.sampling.stop)}"
+    generated = [request for request in requests if isinstance(request, GenerateRequest)]
+    shown = generated[:1] if first.continues else generated  # of a loop the first turn, of a judgement both orders
+    return "\n".join(
+        f"{each.prompt.text}|\n{each.sampling.max_tokens} tokens, until {list(each.sampling.stop)}" for each in shown
+    )

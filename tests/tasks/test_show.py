@@ -20,7 +20,8 @@ def _no_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_data_an_example_row_is_shown() -> None:
     told = shown("arc_easy", protocol="lm-eval")
-    assert (told["name"], told["protocol"], told["protocols"]) == ("arc_easy", "lm-eval", ["default", "lm-eval"])
+    assert (told["name"], told["protocol"]) == ("arc_easy", "lm-eval")
+    assert told["protocols"] == ["default", "lm-eval", "survey"]
     assert told["row"] == "an example row of the task file"
     assert told["prompt"].endswith("make its own food?\nAnswer:")
     assert told["continuations"] == [" moonlight", " sunlight", " soil", " wind"]

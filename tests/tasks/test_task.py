@@ -114,6 +114,8 @@ def test_changes_are_merged_over_the_protocol() -> None:
 def test_a_file_of_the_users_own_takes_the_place_of_the_hub() -> None:
     data = load_task("gsm8k", changes={"data": {"file": "mine.jsonl"}}).definition.data
     assert (data.file, data.hub, data.demo, data.split) == ("mine.jsonl", None, None, "test")
+    opened = load_task("triviaqa", protocol="open-book", changes={"data": {"file": "mine.jsonl"}}).definition.data
+    assert (opened.hub, opened.retrieve is not None) == (None, True)
 
 
 # --------------------------------------------------------------------------- judges and reducers
@@ -265,7 +267,7 @@ def test_a_suite_expands_in_order() -> None:
 
 def test_names_globs_subsets_and_paths(write: Any) -> None:
     path = write.own()
-    patterns = ["mmlu/stem", "l*", str(path), "gsm8k", "gsm8k"]
+    patterns = ["mmlu/stem", "la*", str(path), "gsm8k", "gsm8k"]
     names = ["mmlu/stem", "lambada_openai", "last_letter_concatenation", str(path), "gsm8k"]
     assert [wanted.name for wanted in expand(patterns)] == names
     assert expand(["own"], [write.folder]) == [Wanted("own", {})]

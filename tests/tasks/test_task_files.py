@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from evalharness.errors import DataError, UsageError
-from evalharness.tasks.files import merged, read_yaml, setting
+from evalharness.tasks.files import find, merged, read_yaml, setting
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,10 @@ def test_setting(assignment: str, values: dict[str, Any]) -> None:
 def test_setting_that_is_none(assignment: str) -> None:
     with pytest.raises(UsageError, match=r"write a key and a value, such as --set decode\.temperature=0\.7"):
         setting(assignment)
+
+
+def test_names_may_be_typed_with_hyphens() -> None:
+    assert [name for name, _ in find("survey-table-16")] == ["survey_table_16"]
+    assert [name for name, _ in find("arc-*")] == ["arc_challenge", "arc_easy"]
+    with pytest.raises(UsageError, match="unknown task 'arc-eas'; did you mean 'arc_easy'"):
+        find("arc-eas")

@@ -12,7 +12,7 @@ from tokenizers_for_tests import text_tokenizer
 
 from evalharness.data.sources import SourceSettings
 from evalharness.errors import UsageError
-from evalharness.registry import task_files
+from evalharness.registry import shipped, task_files
 from evalharness.tasks.validate.findings import Finding
 from evalharness.tasks.validate.validate import Report, files_of, validate
 
@@ -37,6 +37,8 @@ PLANTED = {
     "glued_description": ("glued_description", 6, "prompt.description"),
     "too_few_tokens": ("too_few_tokens", 7, "decode.max_tokens"),
     "no_reasoned_answer": ("no_reasoned_answer", 5, "prompt.reasoned_answer"),
+    "few_passages": ("few_passages", 6, "data.retrieve"),
+    "recall_beyond": ("recall_beyond", 11, "metrics[2]"),
     "malformed": ("yaml", 3, ""),
     "unfit_for_judging": ("unfit_for_judging", 9, "judging[0].tests"),
     "indentation_taken": ("unfit_for_judging", 9, "judging[0].program"),
@@ -159,6 +161,7 @@ def test_names_files_and_folders(tmp_path: Path) -> None:
     assert files_of([str(FAULTY / "malformed.yaml")], ()) == [FAULTY / "malformed.yaml"]
     assert len(files_of([str(FAULTY)], ())) == len(PLANTED)
     assert len(files_of([], ())) == len(task_files())
+    assert len(files_of([str(shipped("tasks"))], ())) == len(task_files()), "what begins with _ is no task"
     with pytest.raises(UsageError, match="holds no YAML"):
         files_of([str(tmp_path)], ())
     with pytest.raises(UsageError, match="did you mean 'gsm8k'"):
