@@ -32,6 +32,8 @@ def evaluate(task: str | Path | Task, model: str | Backend | tuple[Any, Any] = "
     >>> evaluate("gsm8k", limit=20, data_dir="mirror").results.scores["exact_match"].value  # doctest: +SKIP
     0.05
     """
+    if options.get("perturb"):
+        raise UsageError('evaluate: perturb asks for several runs; ask for one by set={"perturb": ["typos"]}.')
     tasks: tuple[Task, ...] = ()
     if isinstance(task, Task):
         if changed := sorted(options.keys() & {"protocol", "method", "shots", "set", "repeats", "reducer"}):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -51,15 +52,24 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
 def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """Names of the fields of the model that `path` leads to, where it can be followed; else none."""
     current: Any = model
+    mapping = False
     for part in path:
-        if isinstance(part, int):
-            continue  # an item of a list, whose model is at hand already
+        if isinstance(part, int) or mapping:
+            mapping = False  # an item of a list or mapping, whose model is at hand already
+            continue
         field = getattr(current, "model_fields", {}).get(part)
         if field is None:
             return []
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+        current, mapping = next(_models_in(field.annotation), None), get_origin(field.annotation) is dict
     return list(getattr(current, "model_fields", {}))
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a type is made of, from the outside in."""
+    if isinstance(annotation, type) and get_origin(annotation) is None and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
 
 
 def _short(value: Any) -> str:

@@ -2,9 +2,10 @@
 
 Importing this module imports no component. A plugin adds names through entry points of the groups
 ``evalharness.parsers``, ``evalharness.metrics``, ``evalharness.methods``, ``evalharness.judges``,
-``evalharness.tools``, ``evalharness.backends``, ``evalharness.generators`` (``name = "package.module:attribute"``) and
-folders of YAML through ``evalharness.tasks`` (``name = "package"``: its folder ``tasks/``). A user's own folder of YAML
-may hold a `components.py`, which is only run when the user trusts it (`trust`).
+``evalharness.tools``, ``evalharness.backends``, ``evalharness.generators``, ``evalharness.perturbations``
+(``name = "package.module:attribute"``) and folders of YAML through ``evalharness.tasks`` (``name = "package"``: its
+folder ``tasks/``). A user's own folder of YAML may hold a `components.py`, which is only run when the user trusts it
+(`trust`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Literal
 
 from evalharness.errors import DataError, ServiceError, UsageError, nearest
 
-Kind = Literal["parser", "metric", "method", "judge", "tool", "backend", "generator"]
+Kind = Literal["parser", "metric", "method", "judge", "tool", "backend", "generator", "perturbation"]
 
 _BUILTIN: dict[Kind, dict[str, str]] = {
     "parser": {
@@ -29,9 +30,11 @@ _BUILTIN: dict[Kind, dict[str, str]] = {
         "function_call": "evalharness.answers.function_calls.parser:FunctionCallParser",
         "lm_eval": "evalharness.answers.lm_eval:LmEvalParser",
         "number": "evalharness.answers.number:NumberParser",
+        "rating": "evalharness.answers.rating:RatingParser",
         "regex": "evalharness.answers.regex:RegexParser",
         "span": "evalharness.answers.span:SpanParser",
         "text": "evalharness.answers.text:TextParser",
+        "verdict": "evalharness.answers.verdict:VerdictParser",
     },
     "metric": {
         "acc": "evalharness.scoring.choices:Accuracy",
@@ -41,60 +44,104 @@ _BUILTIN: dict[Kind, dict[str, str]] = {
         "any_call": "evalharness.scoring.function_calls.metric:AnyCallMetric",
         "api_call": "evalharness.scoring.function_calls.api_metrics:ApiCall",
         "api_hallucination": "evalharness.scoring.function_calls.api_metrics:ApiHallucination",
+        "bad_calls": "evalharness.scoring.loops:BadCalls",
+        "auroc": "evalharness.scoring.self_check:Discrimination",
         "bias_score": "evalharness.scoring.leanings:BiasScore",
         "bleu": "evalharness.scoring.translation:Bleu",
         "bits_per_byte": "evalharness.scoring.perplexity:BitsPerByte",
         "byte_perplexity": "evalharness.scoring.perplexity:BytePerplexity",
         "chrf": "evalharness.scoring.translation:Chrf",
         "contains": "evalharness.scoring.match:Contains",
+        "drop_f1": "evalharness.scoring.spans:DropF1",
         "exact_match": "evalharness.scoring.match:ExactMatch",
+        "failed_actions": "evalharness.scoring.loops:FailedActions",
+        "finished": "evalharness.scoring.loops:Finished",
         "f1": "evalharness.scoring.match:F1",
         "function_call": "evalharness.scoring.function_calls.metric:FunctionCallMetric",
+        "first_position_rate": "evalharness.scoring.pairs:FirstPositionRate",
         "greedy_choice": "evalharness.scoring.choices:GreedyChoice",
         "greedy_match": "evalharness.scoring.perplexity:GreedyMatch",
+        "human_agreement": "evalharness.scoring.pairs:HumanAgreement",
+        "human_kappa": "evalharness.scoring.pairs:HumanKappa",
         "instructions_followed": "evalharness.scoring.instructions.metrics:InstructionsFollowed",
+        "judge_rating": "evalharness.scoring.verdicts:JudgeRating",
         "judge_score": "evalharness.scoring.judge_scores:JudgeScore",
+        "judgement_accuracy": "evalharness.scoring.pairs:JudgementAccuracy",
+        "length_controlled_win_rate": "evalharness.scoring.pairs:LengthControlledWinRate",
+        "leave_one_out": "evalharness.scoring.spans:LeaveOneOut",
         "likelihood_diff": "evalharness.scoring.leanings:LikelihoodDifference",
+        "likelier_share": "evalharness.scoring.associations:LikelierShare",
         "lm_eval_exact_match": "evalharness.scoring.match:LmEvalExactMatch",
+        "hits_at_k": "evalharness.scoring.ranking:HitsAtK",
         "hendrycks_equal": "evalharness.scoring.symbolic.metrics:HendrycksEqual",
         "math_equal": "evalharness.scoring.symbolic.metrics:MathEqual",
         "math_verify": "evalharness.scoring.symbolic.metrics:MathVerify",
+        "mean_reciprocal_rank": "evalharness.scoring.ranking:MeanReciprocalRank",
         "minerva_equal": "evalharness.scoring.symbolic.metrics:MinervaEqual",
+        "multiplied_references": "evalharness.scoring.multiplied:MultipliedReferences",
         "no_call": "evalharness.scoring.function_calls.metric:NoCallMetric",
         "passes": "evalharness.scoring.passes:Passes",
+        "position_consistency": "evalharness.scoring.pairs:PositionConsistency",
         "probability_mass": "evalharness.scoring.choices:ProbabilityMass",
         "pct_stereotype": "evalharness.scoring.leanings:StereotypeShare",
         "perplexity": "evalharness.scoring.perplexity:Perplexity",
         "preference": "evalharness.scoring.leanings:Preference",
         "prompt_followed": "evalharness.scoring.instructions.metrics:PromptFollowed",
+        "reference_contrast": "evalharness.scoring.contrast:ReferenceContrast",
+        "retrieval_recall": "evalharness.scoring.retrieval:RetrievalRecall",
         "rouge": "evalharness.scoring.summaries:Rouge",
+        "steps": "evalharness.scoring.loops:Steps",
+        "stereotype_score": "evalharness.scoring.associations:StereotypeScore",
+        "self_check": "evalharness.scoring.self_check:SelfCheck",
         "ter": "evalharness.scoring.translation:Ter",
         "tests_passed": "evalharness.scoring.passes:PassedTests",
+        "tool_uses": "evalharness.scoring.loops:ToolUses",
         "unanswered": "evalharness.scoring.unanswered:Unanswered",
+        "verdict_share": "evalharness.scoring.verdicts:VerdictShare",
+        "wanted_verdict": "evalharness.scoring.wanted_verdict:WantedVerdict",
+        "win_rate": "evalharness.scoring.pairs:WinRate",
         "word_perplexity": "evalharness.scoring.perplexity:WordPerplexity",
     },
     "method": {
         "chain_of_thought": "evalharness.elicitation.generate:chain_of_thought",
         "choice_likelihood": "evalharness.elicitation.likelihood:choice_likelihood",
         "continuation_likelihood": "evalharness.elicitation.likelihood:continuation_likelihood",
+        "conversation": "evalharness.elicitation.conversation:conversation",
         "direct": "evalharness.elicitation.generate:direct",
         "few_shot": "evalharness.elicitation.generate:few_shot",
         "function_calling": "evalharness.elicitation.calls:function_calling",
+        "pairwise_judgement": "evalharness.elicitation.judgement:pairwise_judgement",
         "program_aided": "evalharness.elicitation.programs:program_aided",
         "program_of_thoughts": "evalharness.elicitation.programs:program_of_thoughts",
+        "react": "evalharness.elicitation.react:react",
         "rolling_likelihood": "evalharness.elicitation.likelihood:rolling_likelihood",
+        "self_check": "evalharness.elicitation.self_check:self_check",
         "self_consistency": "evalharness.elicitation.generate:self_consistency",
         "zero_shot_chain_of_thought": "evalharness.elicitation.generate:zero_shot_chain_of_thought",
     },
     "judge": {
+        "both_orders": "evalharness.judging.both_orders:BothOrders",
         "classifier": "evalharness.judging.classifier:Classifier",
         "execution": "evalharness.judging.execution:Execution",
         "input_output": "evalharness.judging.input_output:InputOutput",
+        "pairwise": "evalharness.judging.pairwise:Pairwise",
+        "paraphrase": "evalharness.judging.paraphrase:Paraphrase",
+        "question": "evalharness.judging.question:Question",
+        "rating": "evalharness.judging.rating:Rating",
+        "rubric": "evalharness.judging.rubric:Rubric",
+        "lean": "evalharness.judging.lean:Lean",
+        "refusal": "evalharness.judging.refusal:Refusal",
+        "self_check_entailment": "evalharness.judging.self_check.entailment:SelfCheckEntailment",
+        "self_check_prompt": "evalharness.judging.self_check.prompt:SelfCheckPrompt",
+        "self_check_question": "evalharness.judging.self_check.question:SelfCheckQuestion",
+        "self_check_unigram": "evalharness.judging.self_check.unigram:SelfCheckUnigram",
         "wordlist": "evalharness.judging.wordlist:Wordlist",
     },
     "tool": {
         "calculator": "evalharness.tools.calculator:Calculator",
+        "lookup": "evalharness.tools.search:Lookup",
         "python": "evalharness.tools.python:Python",
+        "search": "evalharness.tools.search:Search",
     },
     "backend": {
         "hf": "evalharness.backends.transformers:load",
@@ -105,14 +152,28 @@ _BUILTIN: dict[Kind, dict[str, str]] = {
         "vllm": "evalharness.backends.vllm:load",
     },
     "generator": {
+        "arithmetic": "evalharness.data.generators.arithmetic:generate",
         "boolean_assignment": "evalharness.data.generators.boolean_assignment:generate",
         "colored_objects": "evalharness.data.generators.colored_objects:generate",
         "coin_flip": "evalharness.data.generators.coin_flip:generate",
+        "dyck_languages": "evalharness.data.generators.dyck_languages:generate",
+        "fictional_ontology": "evalharness.data.generators.fictional_ontology:generate",
+        "key_value_retrieval": "evalharness.data.generators.key_value_retrieval:generate",
+        "knowledge_graph": "evalharness.data.generators.knowledge_graph:generate",
         "last_letter_concatenation": "evalharness.data.generators.last_letters:generate",
         "object_counting": "evalharness.data.generators.object_counting:generate",
         "parity": "evalharness.data.generators.parity:generate",
         "repeat_copy": "evalharness.data.generators.repeat_copy:generate",
         "reverse_list": "evalharness.data.generators.reverse_list:generate",
+        "scan": "evalharness.data.generators.scan:generate",
+        "word_sorting": "evalharness.data.generators.word_sorting:generate",
+    },
+    "perturbation": {
+        "case": "evalharness.prompting.perturbations.case:Case",
+        "option_order": "evalharness.prompting.perturbations.option_order:OptionOrder",
+        "spacing": "evalharness.prompting.perturbations.spacing:Spacing",
+        "typos": "evalharness.prompting.perturbations.typos:Typos",
+        "wording": "evalharness.prompting.perturbations.wording:OtherWording",
     },
 }
 
@@ -170,9 +231,10 @@ _SHAPE: dict[Kind, tuple[str, ...]] = {
     "tool": ("schema", "version", "options", "use"),
     "backend": ("__call__",),
     "generator": ("__call__",),
+    "perturbation": (),
 }
-"""Attributes that tell a component of a kind from something else; the classes of parsers, metrics and judges
-are checked where they are built."""
+"""Attributes that tell a component of a kind from something else; the classes of parsers, metrics, judges and
+perturbations are checked where they are built."""
 
 
 def _imported(target: str) -> Any:

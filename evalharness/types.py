@@ -49,6 +49,8 @@ class Reference:
     """Lengths that perplexities are divided by: ``words``, ``bytes``, ``characters``."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the task's `facts` say of the sample, for metrics that ask for more than what is right."""
+    order: tuple[int, ...] = ()
+    """Where a perturbation reordered the options: the position that each of them had before."""
 
 
 # --------------------------------------------------------------------------- prompts and requests
@@ -369,6 +371,23 @@ class ToolUse:
     status: str = "ok"
     """``ok``; ``invalid`` for arguments that do not fit; else what the tool calls its failure (``timeout``, ...)."""
     details: Mapping[str, Any] = field(default_factory=dict)
+    step: int | None = None
+    """Number of the step of a loop in which it was used, from 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopStep:
+    """One turn of a loop of thoughts, actions and observations."""
+
+    thought: str
+    action: str
+    """As the model wrote it."""
+    observation: str | None = None
+    """What it was shown; None where the action ends the loop."""
+    status: str = "ok"
+    """``finished``; ``malformed`` for what is no action; else the status of the tool's use."""
+    again: str | None = None
+    """Why what the model wrote was no turn, so that its action was asked for again: a bad call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,10 +399,12 @@ class Verdict:
     candidate: int
     """Number of the candidate in its attempt."""
     label: str
-    """Of a program that was run: pass, fail, error, timeout, memory, output_limit or missing_package."""
+    """Of a program that was run: pass, fail, error, timeout, memory, output_limit or missing_package. Of a judge model:
+    rated, win, loss, tie, inconsistent, a label of the task's own, unparsed, or error."""
     explanation: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
-    """Further facts: of an execution the program, the level of isolation, seconds, whether the tests ran in the box."""
+    """Further facts: of an execution the program, the level of isolation, seconds, whether the tests ran in the box;
+    of a judge model its name, what it was asked and said, and what was read of that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -397,6 +418,8 @@ class Attempt:
     """Of the choices in order, of the one continuation, or of the document's windows."""
     tool_uses: tuple[ToolUse, ...] = ()
     """In the order in which the method made them."""
+    steps: tuple[LoopStep, ...] = ()
+    """Of a method that loops, in order."""
     verdicts: tuple[Verdict, ...] = ()
     """What the task's judges said of the candidates."""
 

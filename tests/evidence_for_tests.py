@@ -39,6 +39,11 @@ def tool_use(tool: str = "python", result: str = "18", status: str | None = None
     return made if status is None else {**made, "status": status}
 
 
+def loop_step(thought: str = "I add.", action: str = "Calculator[6 * 3]", **more: Any) -> dict[str, Any]:
+    """A step of a loop; without more it is the last one."""
+    return {"thought": thought, "action": action, **(more or {"status": "finished"})}
+
+
 def calls_target(*expected: Mapping[str, Any]) -> str:
     """The target of a task that is answered by function calls."""
     functions = [{"name": name, "parameters": {}} for call in expected for name in call]
@@ -54,11 +59,17 @@ def judged(
     verdicts: Sequence[Mapping[str, Any]] = (),
     tool_uses: Sequence[Mapping[str, Any]] = (),
     explanations: Mapping[str, str] | None = None,
+    steps: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The line, its first repeat with these parts in the order in which a run writes them."""
     first, *others = line["repeats"]
     calls = first.pop("calls")
-    for key, value in (("explanations", explanations), ("verdicts", verdicts), ("tool_uses", tool_uses)):
+    for key, value in (
+        ("explanations", explanations),
+        ("verdicts", verdicts),
+        ("tool_uses", tool_uses),
+        ("steps", steps),
+    ):
         if value:
             first[key] = dict(value) if isinstance(value, Mapping) else list(value)
     return {**line, "repeats": [{**first, "calls": calls}, *others]}

@@ -20,6 +20,8 @@ def compare(
     subjects: Annotated[bool, typer.Option("--subjects", help="Show every subject of a task.")] = False,
     correction: Annotated[str, typer.Option(help="Of p over the tasks: holm, bh (Benjamini-Hochberg), none.")] = "holm",
     alpha: Annotated[float, typer.Option(help="Adjusted p below which a difference is called one.")] = 0.05,
+    across_protocols: Annotated[bool, typer.Option(
+        "--across-protocols", help="Compare protocols and demonstrations that differ on purpose.")] = False,
     force: Annotated[bool, typer.Option(
         "--force", help="Compare what does not compare; every line says so.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, flipped samples included.")] = False,
@@ -37,7 +39,14 @@ def compare(
         raise UsageError(f"--correction {correction}: {nearest(correction, CORRECTIONS)}")
     if not 0 < alpha < 1:
         raise UsageError(f"--alpha {alpha}: a level lies between 0 and 1, as 0.05 does.")
-    found = compare_runs(load_all(runs), metric=metric, force=force, correction=correction, alpha=alpha)
+    found = compare_runs(
+        load_all(runs),
+        metric=metric,
+        force=force,
+        correction=correction,
+        alpha=alpha,
+        across_protocols=across_protocols,
+    )
     if as_json:
         typer.echo(json.dumps(compare_formats.as_json(found), ensure_ascii=False, indent=1))
         return

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from evalharness.pages.controls import visible
 from evalharness.pages.highlight import Highlighter, Language
-from evalharness.records.evidence import Evidence, explanations_of, tool_uses_of, verdicts_of
+from evalharness.records.evidence import Evidence, explanations_of, steps_of, tool_uses_of, verdicts_of
 from evalharness.records.expected_calls import Argument, Call, calls_of
 
 SHOWN = 3000
@@ -26,7 +26,7 @@ _OTHER = "yellow"
 
 
 def evidence(line: Mapping[str, Any], repeat: Mapping[str, Any], *, full: bool, colour: bool) -> Iterator[Text]:
-    """Uses of tools, function calls beside the expected ones, verdicts, and what metrics explain.
+    """Steps of a loop, uses of tools, function calls beside the expected ones, verdicts, and what metrics explain.
 
     Args:
         full: show texts whole.
@@ -38,7 +38,7 @@ def evidence(line: Mapping[str, Any], repeat: Mapping[str, Any], *, full: bool, 
         pieces = highlighter(text, language, most=None if full else SHOWN)
         return Text.assemble(*((part, _STYLES.get(kind, "")) for part, kind in pieces))
 
-    for each in tool_uses_of(repeat):
+    for each in [*steps_of(repeat), *tool_uses_of(repeat)]:
         yield from _shown(each, code)
     if (calls := calls_of(line, repeat)) is not None:
         yield Text("calls", style="cyan")

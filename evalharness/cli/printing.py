@@ -17,6 +17,8 @@ from evalharness.text_table import columns
 
 if TYPE_CHECKING:
     from evalharness.run.dry_run import Estimate
+    from evalharness.run.plan import LeftOut
+    from evalharness.run.suite_tables import SuiteTable
     from evalharness.run.suites import SuiteAverage
 
 
@@ -28,6 +30,7 @@ class Reporter:
         self._quiet = quiet
         self._explain_engine = explain_engine
         self._runs: list[tuple[Run, ResultsRecord]] = []
+        self._left_out: list[LeftOut] = []
 
     def begin(self, options: RunOptions) -> None:
         self._options = options
@@ -51,16 +54,33 @@ class Reporter:
             for line in block(run, results) + [f"  {line}" for line in drawn]:
                 typer.echo(line)
 
+    def leave_out(self, left: LeftOut) -> None:
+        self._left_out.append(left)
+        if not self._quiet:
+            typer.echo(f"left out: {left.wanted.name}: {left.why}", err=True)
+
+    def _tables(self) -> list[SuiteTable]:
+        """Of the suites with a layout that were asked for."""
+        from evalharness.run.suite_tables import reasons, suite_table
+        from evalharness.tasks.task import suites_in
+
+        suites = [suite for suite in suites_in(self._options.task, self._options.include) if suite.layout]
+        runs = [run for run, _ in self._runs]
+        return [suite_table(suite, runs, reasons(self._left_out)) for suite in suites]
+
     def end(self) -> None:
         if not self._runs:
             return
+        from evalharness.cli.suite_view import table_json, table_lines
         from evalharness.run.suites import averages
 
         suites = averages(self._options, self._runs)
+        tables = self._tables()
         if self._json:
             told = [as_json(run, results) for run, results in self._runs] + [asdict(average) for average in suites]
+            told += [table_json(table) for table in tables]
             typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
-        elif len(self._runs) > 1 or suites:
+        elif len(self._runs) > 1 or suites or tables:
             rows = [("task", "protocol", "model", "metric", "score", "n")]
             for run, results in self._runs:
                 label, score = next(iter(results.scores.items()))
@@ -69,7 +89,7 @@ class Reporter:
                 rows.append((record.task, protocol_of(record), name, label, shown(score), str(score.n)))
             for average in suites:
                 rows.append((average.suite, "", average.model, f"average of {len(average.parts)}", *averaged(average)))
-            for line in columns(rows):
+            for line in columns(rows) + [line for table in tables for line in table_lines(table)]:
                 typer.echo(line)
 
     def interrupted(self, sentence: str) -> None:
@@ -81,6 +101,7 @@ class Reporter:
             return
         for found in estimates:
             more = " at least (later requests depend on answers)" if found.open_ended else ""
+            more = " at most (a loop may end early)" if found.loops else more
             typer.secho(f"{found.task} · {found.protocol} · {found.model}", bold=True)
             typer.echo(f"  {found.samples} samples, {found.requests:,} requests{more}")
             typer.echo(

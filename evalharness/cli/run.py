@@ -38,6 +38,9 @@ def run(
         help="How repeats become one score: mean, majority, pass@k, pass^k.", rich_help_panel=_ASK)] = None,
     settings: Annotated[list[str] | None, typer.Option(
         "--set", help="A change to the definition: decode.temperature=0.7. Repeatable.", rich_help_panel=_ASK)] = None,
+    perturb: Annotated[list[str] | None, typer.Option(
+        help="Also run a variant whose questions are perturbed: typos, case:to=upper, spacing, wording, option_order "
+        "(docs/perturbations.md). Repeatable.", rich_help_panel=_ASK)] = None,
     chat: Annotated[bool | None, typer.Option(
         "--chat/--plain", help="Render prompts with the model's own chat template.", rich_help_panel=_ASK)] = None,
     system_prompt: Annotated[str | None, typer.Option(help="Put before everything else.", rich_help_panel=_ASK)] = None,
@@ -152,10 +155,15 @@ def run(
         if dry_run:
             from evalharness.run.dry_run import dry_run as estimate
 
-            reporter.estimates(estimate(options))
+            reporter.estimates(estimate(options, reporter.leave_out))
         else:
             try:
-                runner.run(options, progress=choose(quiet=quiet), report=reporter.finished)
+                runner.run(
+                    options,
+                    progress=choose(quiet=quiet),
+                    report=reporter.finished,
+                    leave_out=reporter.leave_out,
+                )
             finally:
                 reporter.end()  # what finished is told, whatever became of the rest
     except KeyboardInterrupt as interruption:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from evalharness.errors import DataError
+
+if TYPE_CHECKING:
+    from evalharness.tasks.definition import SuiteDefinition
 
 app = typer.Typer(
     help="List the tasks; show one; print the schema of task files.", invoke_without_command=True, no_args_is_help=False
@@ -54,9 +57,9 @@ def list_tasks(include: Include = [], as_json: AsJson = False) -> None:  # noqa:
         typer.echo(f"  {row['name']:<{width}}  {row['description']}")
 
 
-@app.command("show", help="The definition, its protocols, and the rendered prompt of one row with its hash.")
+@app.command("show", help="A task's definition, protocols and rendered prompt; or which rows of a suite run here.")
 def show(
-    name: Annotated[str, typer.Argument(help="A task's name, or a YAML file.")],
+    name: Annotated[str, typer.Argument(help="A task's or suite's name, or a YAML file.")],
     protocol: Annotated[str, typer.Option(help="The protocol to show.")] = "default",
     shots: Annotated[int | None, typer.Option(help="Demonstrations before the question.")] = None,
     method: Annotated[str | None, typer.Option(help="How the sample is elicited.")] = None,
@@ -65,7 +68,12 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     from evalharness.tasks.show import shown
+    from evalharness.tasks.task import suites_in
 
+    subset = "/" in name and not name.endswith((".yaml", ".yml"))
+    if suites := [] if subset else suites_in([name], include):
+        _print_suite(suites[0], data_dir, include, as_json=as_json)
+        return
     facts = shown(name, protocol=protocol, shots=shots, method=method, data_dir=data_dir, include=include)
     if as_json:
         import json
@@ -73,6 +81,27 @@ def show(
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=1))
         return
     _print(facts)
+
+
+def _print_suite(suite: SuiteDefinition, data_dir: Path | None, include: list[Path], *, as_json: bool) -> None:
+    import json
+    from collections import Counter
+    from dataclasses import asdict
+
+    from evalharness.cli.suite_view import availability_lines
+    from evalharness.data.settings import SourceSettings
+    from evalharness.tasks.availability import availability
+
+    rows = availability(suite, SourceSettings(data_dir=data_dir), include)
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1))
+        return
+    typer.secho(suite.suite, bold=True)
+    typer.echo(suite.description)
+    for line in availability_lines(rows):
+        typer.echo(line)
+    counts = Counter(row.state for row in rows)
+    typer.echo(", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
 def _print(facts: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from statistics import NormalDist
 
 from evalharness.comparison.difference import of_sums
 from evalharness.records.scores import MetricFacts, Scores
+from evalharness.stats.discrimination import auroc_difference
 from evalharness.stats.multiplicity import holm
 from evalharness.stats.paired import paired_difference
 
@@ -37,8 +38,8 @@ class Gap:
 def gaps(scores: Mapping[str, Scores], metric: str, facts: MetricFacts) -> list[Gap]:
     """All pairs of models in one metric, over the samples that both scored, adjusted.
 
-    Means are judged by the paired t of `stats.paired`, over clusters where there are some; weighted and geometric means
-    (perplexities) by leaving out one unit at a time.
+    Means are judged by the paired t of `stats.paired`, over clusters where there are some, areas under the ROC curve by
+    that of their placements; weighted and geometric means (perplexities) by leaving out one unit at a time.
     """
     pairs = [_gap(pair, scores, metric, facts) for pair in combinations(sorted(scores), 2)]
     return adjusted(pairs)
@@ -60,9 +61,13 @@ def _gap(names: tuple[str, str], scores: Mapping[str, Scores], metric: str, fact
     ids = sorted(id for id in one.keys() & other.keys() if metric in one[id].scores and metric in other[id].scores)
     clusters = [one[id].cluster or id for id in ids]
     clustered = clusters if len(set(clusters)) < len(clusters) else None
-    if all(plain(scores[name], metric, facts) for name in names):
+    area = facts.aggregate == "auroc"
+    if area or all(plain(scores[name], metric, facts) for name in names):
         firsts, seconds = ([side[id].scores[metric] for id in ids] for side in (one, other))
-        found = paired_difference(firsts, seconds, clustered)
+        if area:
+            found = auroc_difference(firsts, seconds, [one[id].weights.get(metric, 1.0) for id in ids], clustered)
+        else:
+            found = paired_difference(firsts, seconds, clustered)
         estimate, p_value = found.estimate, found.p_value
         value, error, low, high = estimate.value, estimate.standard_error, estimate.low, estimate.high
     else:

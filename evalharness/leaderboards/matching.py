@@ -83,11 +83,11 @@ def fill(path: Path, board: Leaderboard, column: Column, sources: Sources) -> Fi
 def _candidates(board: Leaderboard, column: Column, scores: Sequence[Scores]) -> list[Scores]:
     """Runs of the column's task, newest first, but none that stands in another column under its own protocol.
 
-    Of one time they are sorted by id and place, so that no order of reading matters.
+    Variants come last. Of one time they are sorted by id and place, so that no order of reading matters.
     """
     others = {other.protocol for other in board.columns if other.task == column.task} - {column.protocol, None}
     found = [one for one in scores if one.task == column.task and one.protocol not in others]
-    return sorted(found, key=lambda one: (one.created, one.run, one.place), reverse=True)
+    return sorted(found, key=lambda one: (not one.variant, one.created, one.run, one.place), reverse=True)
 
 
 def _entry(column: Column, scores: Scores, reference: Scores, metric: str, n: int) -> Entry:

@@ -12,8 +12,14 @@ _CLASSES = {
     "memory": "memory",
     "output_limit": "output-limit",
     "sandbox_error": "sandbox-error",
+    "win": "pass",
+    "loss": "fail",
+    "unparsed": "error",
     "ok": "pass",
+    "finished": "pass",
     "invalid": "error",
+    "malformed": "error",
+    "unknown": "error",
 }
 _OTHERS = 4
 

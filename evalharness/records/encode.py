@@ -16,6 +16,7 @@ from evalharness.types import (
     Call,
     Completion,
     Likelihood,
+    LoopStep,
     Parsed,
     Prompt,
     Reference,
@@ -104,6 +105,7 @@ def reference_of(line: Mapping[str, Any]) -> Reference:
         choices=tuple(line.get("choices", ())),
         units=line.get("units", {}),
         facts=line.get("facts", {}),
+        order=tuple(line.get("order", ())),
     )
 
 
@@ -119,6 +121,8 @@ def _reference(reference: Reference) -> dict[str, Any]:
         encoded["units"] = dict(reference.units)
     if reference.facts:
         encoded["facts"] = dict(reference.facts)
+    if reference.order:
+        encoded["order"] = list(reference.order)
     return encoded
 
 
@@ -149,6 +153,8 @@ def _repeat(attempt: Attempt, scored: Scored, explained: Collection[str]) -> dic
         encoded["verdicts"] = [_verdict(verdict) for verdict in attempt.verdicts]
     if attempt.tool_uses:
         encoded["tool_uses"] = [_tool_use(use) for use in attempt.tool_uses]
+    if attempt.steps:
+        encoded["steps"] = [_step(step) for step in attempt.steps]
     encoded["calls"] = [_call(call) for call in attempt.calls]
     return encoded
 
@@ -176,6 +182,19 @@ def _tool_use(use: ToolUse) -> dict[str, Any]:
         encoded["status"] = use.status
     if use.details:
         encoded["details"] = dict(use.details)
+    if use.step is not None:
+        encoded["step"] = use.step
+    return encoded
+
+
+def _step(step: LoopStep) -> dict[str, Any]:
+    encoded: dict[str, Any] = {"thought": step.thought, "action": step.action}
+    if step.observation is not None:
+        encoded["observation"] = step.observation
+    if step.status != "ok":
+        encoded["status"] = step.status
+    if step.again is not None:
+        encoded["again"] = step.again
     return encoded
 
 
@@ -266,6 +285,7 @@ def _attempt_of(repeat: Mapping[str, Any]) -> Attempt:
         candidates=tuple(repeat["candidates"]) if "candidates" in repeat else _last_texts(calls),
         likelihoods=_likelihoods_of(repeat) if "log_likelihoods" in repeat else _last_likelihoods(calls),
         tool_uses=tuple(ToolUse(**use) for use in repeat.get("tool_uses", ())),
+        steps=tuple(LoopStep(**step) for step in repeat.get("steps", ())),
         verdicts=tuple(Verdict(**verdict) for verdict in repeat.get("verdicts", ())),
     )
 

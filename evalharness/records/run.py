@@ -12,7 +12,10 @@ from pydantic import Field
 from evalharness.records.format import FORMAT, RESULTS, RUN, SAMPLES
 from evalharness.records.sample import Record, SampleRecord
 
-Aggregate = Literal["mean", "geometric_mean", "difference", "corpus_bleu", "corpus_chrf", "corpus_ter"]
+Aggregate = Literal[
+    "mean", "geometric_mean", "difference", "auroc", "corpus_bleu", "corpus_chrf", "corpus_ter", "corpus_kappa",
+    "corpus_length_controlled",
+]  # fmt: skip
 State = Literal["running", "finished", "interrupted", "failed"]
 
 
@@ -98,7 +101,8 @@ class ScoreRecord(Record):
     higher_is_better: bool = True
     aggregate: Aggregate = "mean"
     """How the samples' values became one, weighted by the scores' weights; a difference is the mean of the samples of
-    positive weight less that of the samples of negative weight. Of a corpus's metric: from sums of the samples' parts,
+    positive weight less that of the samples of negative weight, and auroc the area under the ROC curve that tells the
+    former from the latter. Of a corpus's metric: from sums of the samples' parts,
     and the mean over the subsets, where there are several."""
     repeats: RepeatsRecord | None = None
     """Where the samples were elicited several times."""
@@ -170,12 +174,12 @@ def score_record(
     metric, from the samples' parts and subsets (`stats.corpus.corpus_estimate`)."""
     from evalharness.stats.intervals import Estimate, estimate
 
-    if aggregate == "corpus_bleu" or aggregate == "corpus_chrf" or aggregate == "corpus_ter":
+    if aggregate == "mean" or aggregate == "geometric_mean" or aggregate == "difference" or aggregate == "auroc":
+        found = estimate(values, weights, aggregate, clusters=clusters)
+    else:
         from evalharness.stats.corpus import corpus_estimate
 
         found = corpus_estimate(aggregate, parts, subsets, clusters) if parts else Estimate(value=math.nan, n=0)
-    else:
-        found = estimate(values, weights, aggregate, clusters=clusters)
     return ScoreRecord(
         value=found.value if found.n else None,
         low=found.low,
@@ -225,9 +229,21 @@ def changes_of(record: RunRecord) -> list[str]:
     return [f"{key}={value}" for key, value in _leaves({key: record.options.get(key) for key in CHANGES})]
 
 
+def perturbed_by(perturb: Sequence[str | Mapping[str, Any]]) -> str:
+    """The entries of a task's `perturb:` as people read them: ``typos (rate=0.2) + option_order``."""
+    return " + ".join(entry if isinstance(entry, str) else _named(entry) for entry in perturb)
+
+
+def _named(entry: Mapping[str, Any]) -> str:
+    options = ", ".join(f"{key}={value}" for key, value in entry.items() if key != "perturbation")
+    return f"{entry['perturbation']} ({options})" if options else str(entry["perturbation"])
+
+
 def _leaves(options: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in options.items():
-        if isinstance(value, Mapping):
+        if key == "perturb" and value:
+            yield key, perturbed_by(value)
+        elif isinstance(value, Mapping):
             yield from _leaves(value, "" if key == "set" else f"{place}{key}.")
         elif value is not None:
             yield f"{place}{key}", value

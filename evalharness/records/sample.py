@@ -102,11 +102,13 @@ class VerdictRecord(Record):
     candidate: int
     """Number of the candidate in its repeat."""
     label: str
-    """Of a program that was run: pass, fail, error, timeout, memory, output_limit or missing_package."""
+    """Of a program that was run: pass, fail, error, timeout, memory, output_limit or missing_package. Of a judge model:
+    rated, win, loss, tie, inconsistent, a label of the task's own, unparsed, or error."""
     explanation: str | None = None
     """Of an execution: the assertion that does not hold, the exception, the limit that was reached."""
     details: dict[str, Any] | None = None
-    """Of an execution: program, level of isolation, in_box, seconds, and the ends of stdout and stderr."""
+    """Of an execution: program, level of isolation, in_box, seconds, and the ends of stdout and stderr. Of a judge
+    model: model, asked (prompt, said, log_likelihoods, error, ...), score, scale, preference, orders, probabilities."""
 
 
 class ToolUseRecord(Record):
@@ -119,6 +121,22 @@ class ToolUseRecord(Record):
     status: str | None = None
     """Absent where all went well; invalid for arguments that do not fit, or what the tool calls its failure."""
     details: dict[str, Any] | None = None
+    step: int | None = None
+    """Number of the step of a loop in which it was used, from 1."""
+
+
+class StepRecord(Record):
+    """One turn of a loop of thoughts, actions and observations."""
+
+    thought: str
+    action: str
+    """As the model wrote it."""
+    observation: str | None = None
+    """What the model was shown; absent where the action ended the loop."""
+    status: str | None = None
+    """Absent where all went well; finished; malformed for what is no action; else the status of the tool's use."""
+    again: str | None = None
+    """Why what the model wrote was no turn, so that its action was asked for again: a bad call."""
 
 
 class RepeatRecord(Record):
@@ -144,6 +162,8 @@ class RepeatRecord(Record):
     """What the task's judges said of the candidates."""
     tool_uses: list[ToolUseRecord] | None = None
     """In the order in which the method made them."""
+    steps: list[StepRecord] | None = None
+    """Of a method that loops, in order."""
     calls: list[CallRecord]
 
 
@@ -167,6 +187,8 @@ class SampleRecord(Record):
     """Lengths that perplexities are divided by."""
     facts: dict[str, Any] | None = None
     """What metrics know of the sample beside what is right, as the task's `facts` say."""
+    order: list[int] | None = None
+    """Where a perturbation reordered the options: the position that each of them had before."""
     completions: list[str]
     """Every generated text, in order: by repeat, then call, then number."""
     log_likelihoods: list[Number]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from evalharness.errors import DataError
 from evalharness.records.folder import Run
 from evalharness.records.journal import whole_lines
-from evalharness.records.run import Aggregate, ResultsRecord, RunRecord, ScoreRecord, score_record
+from evalharness.records.run import Aggregate, ResultsRecord, RunRecord, ScoreRecord, perturbed_by, score_record
 from evalharness.records.strict_json import parse
 
 
@@ -62,7 +62,7 @@ class Scores:
     subsets: Mapping[str, str]
     """Group by subset, where the task has subsets."""
     hashes: Mapping[str, str]
-    """protocol and demonstrations."""
+    """protocol and demonstrations; unperturbed, of a variant: the protocol without its perturbations."""
     model: Mapping[str, Any]
     """name, fingerprint, numerics, dtype, threads, cpu: whatever of them is known."""
     options: Mapping[str, Any]
@@ -85,6 +85,14 @@ class Scores:
     @property
     def headline(self) -> str:
         return next(iter(self.metrics))
+
+    @property
+    def variant(self) -> str:
+        """How its questions were perturbed: ``typos (rate=0.2)``; empty where they were not."""
+        if "unperturbed" not in self.hashes:
+            return ""
+        perturb = self.options.get("set", {}).get("perturb", ())
+        return perturbed_by(perturb) or "perturbed as its task says"
 
     @property
     def model_name(self) -> str:
@@ -121,7 +129,8 @@ def scores_of_run(run: Run) -> Scores:
         protocol=record.protocol,
         ability=str(record.definition.get("ability", "")),
         subsets=_groups(record),
-        hashes={name: record.hashes.get(name, "") for name in ("protocol", "demonstrations")},
+        hashes={name: record.hashes.get(name, "") for name in ("protocol", "demonstrations")}
+        | {name: record.hashes[name] for name in ("unperturbed",) if name in record.hashes},
         model=_model(record),
         options=record.options,
         created=record.created,

@@ -74,7 +74,9 @@ const evidence = (() => {
 
   // Everything about one repeat, behind its texts.
   const show = (box, repeat) => {
-    for (const [title, all] of [["Uses of tools", repeat.tool_uses], ["Verdicts", repeat.verdicts]]) {
+    const { steps, tool_uses, verdicts } = repeat;
+    if (steps) box.append(make("h4", "Thoughts, actions, observations"), ...steps.map((each) => shown(each, true)));
+    for (const [title, all] of [["Uses of tools", tool_uses], ["Verdicts", verdicts]]) {
       if (all) box.append(make("h4", title), ...all.map((each) => shown(each, all.length <= 3)));
     }
     const calls = repeat.function_calls;
@@ -88,7 +90,7 @@ const evidence = (() => {
 
   // What a search looks through.
   const texts = (repeat) =>
-    [...(repeat.verdicts ?? []), ...(repeat.tool_uses ?? [])].flatMap((each) => [
+    [...(repeat.verdicts ?? []), ...(repeat.tool_uses ?? []), ...(repeat.steps ?? [])].flatMap((each) => [
       each.explanation ?? "",
       ...each.blocks.map((block) => block.text.filter((_, at) => at % 2 === 0).join("")),
     ]);

@@ -9,7 +9,7 @@ from typing import Any
 from evalharness.pages.badges import badge_class
 from evalharness.pages.controls import visible
 from evalharness.pages.highlight import Highlighter
-from evalharness.records.evidence import Evidence, explanations_of, tool_uses_of, verdicts_of
+from evalharness.records.evidence import Evidence, explanations_of, steps_of, tool_uses_of, verdicts_of
 from evalharness.records.expected_calls import calls_of
 
 HIGHLIGHTED = 2_000_000
@@ -23,7 +23,8 @@ def evidence_of(line: Mapping[str, Any], repeat: Mapping[str, Any], most: int | 
         most: characters of a text at most; None is all.
     """
     found: dict[str, Any] = {}
-    for key, shown in (("verdicts", verdicts_of(repeat)), ("tool_uses", tool_uses_of(repeat))):
+    parts = (("verdicts", verdicts_of(repeat)), ("tool_uses", tool_uses_of(repeat)), ("steps", steps_of(repeat)))
+    for key, shown in parts:
         if shown:
             found[key] = [_shown(each, most) for each in shown]
     if (calls := calls_of(line, repeat)) is not None:
@@ -67,6 +68,6 @@ def paint(views: Sequence[Mapping[str, Any]]) -> None:
 def _blocks(views: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     for view in views:
         for repeat in view["repeats"]:
-            for key in ("verdicts", "tool_uses"):
+            for key in ("verdicts", "tool_uses", "steps"):
                 for each in repeat.get(key, ()):
                     yield from each["blocks"]

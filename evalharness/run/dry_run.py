@@ -21,7 +21,7 @@ from evalharness.run.execute import execute, fits, fits_judge
 from evalharness.run.judges import judge_for
 from evalharness.run.models import load_backend
 from evalharness.run.options import RunOptions
-from evalharness.run.plan import Cell, plan
+from evalharness.run.plan import Cell, LeaveOut, plan
 from evalharness.run.runner import warm
 from evalharness.run.sandboxes import Idle
 from evalharness.types import (
@@ -55,6 +55,8 @@ class Estimate:
     max_generated_tokens: int
     open_ended: bool
     """Whether a later request depends on an earlier answer: the counts are then the least there will be."""
+    loops: bool
+    """Whether the method loops, until the model ends it: there will be as many requests at most."""
     seconds: float | None
     """None for a backend that costs no time worth measuring, and where a judge model's time comes on top."""
     measured_on: str
@@ -62,13 +64,16 @@ class Estimate:
     """Questions that a judge model would be asked."""
 
 
-def dry_run(options: RunOptions) -> list[Estimate]:
+def dry_run(options: RunOptions, leave_out: LeaveOut | None = None) -> list[Estimate]:
     """An estimate for every cell, in order.
+
+    Args:
+        leave_out: called with each column of a suite's layout that cannot be run here.
 
     Raises:
         EvalHarnessError: whatever would stop the run before its first request.
     """
-    cells = plan(options)
+    cells = plan(options, leave_out=leave_out)
     estimates = []
     with judge_for(cells, options) as judges:
         for spec in options.model:
@@ -97,6 +102,7 @@ def _estimate(cell: Cell, backend: Backend, judge: Backend | None) -> Estimate:
         distinct_tokens=usage.distinct_tokens,
         max_generated_tokens=counter.max_generated,
         open_ended=counter.dependent,
+        loops=cell.task.method.loops,
         seconds=seconds,
         measured_on=f"measured on {len(_spread(cell.samples))} of the samples",
         judge_requests=usage.judging.requests if usage.judging else 0,

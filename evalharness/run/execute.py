@@ -93,6 +93,7 @@ async def execute(
         judge: the judge model, for a task whose judges ask one; it may be the model itself.
 
     Raises:
+        ServiceError: a judge of the task lacks what it needs.
         FailedSamplesError: so many samples failed that the run is given up.
         BudgetError: what may be spent at a server is spent.
         DiskError: the journal cannot be written.
@@ -125,6 +126,8 @@ async def execute(
                     f"{cell.name}: {len(errors)} samples failed, so the run is given up; the last one: {errors[-1]}"
                 )
 
+    for one_judge in cell.task.judges:
+        await one_judge.prepare(cell.name, sandbox)
     try:
         async with AsyncExitStack() as opened:
             waves = await opened.enter_async_context(Waves(backend, time_limit=options.time_limit))
@@ -216,7 +219,8 @@ async def _attempts(cell: Cell, sample: Sample, reference: Reference, means: _Me
             sampling=task.sampling,
             seed=cell.options.seed,
             repeat=repeat,
-            sandbox=means.sandbox if task.method.executes else None,
+            sandbox=means.sandbox,
+            corpus=cell.corpus,
         )
         attempt = await task.method.run(window, task.method_options)
         return await _judged(cell, sample, reference, attempt, repeat, means) if task.judges else attempt

@@ -37,6 +37,8 @@ class RunOptions(Options):
     """How repeats become one score: mean, majority, pass@k, pass^k."""
     set: dict[str, Any] = Field(default_factory=dict)
     """Changes to the definition, nested: {decode: {temperature: 0.7}}."""
+    perturb: tuple[str, ...] = ()
+    """Perturbations, each run as a variant beside the task itself: ``typos``, ``typos:rate=0.2,seed=1``."""
     chat: bool = False
     """Render prompts with the model's own chat template."""
     system_prompt: str | None = None

@@ -71,7 +71,10 @@ def rescore(
         **record.hashes,
         "protocol": judged_by(
             protocol_hash(
-                task, chat=bool(record.options.get("chat")), system_prompt=record.options.get("system_prompt")
+                task,
+                chat=bool(record.options.get("chat")),
+                system_prompt=record.options.get("system_prompt"),
+                corpus=record.hashes.get("corpus"),
             ),
             record.judge,
         ),

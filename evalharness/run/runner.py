@@ -25,7 +25,7 @@ from evalharness.run.judges import Judge, judge_for
 from evalharness.run.lines import headline
 from evalharness.run.models import load_backend
 from evalharness.run.options import RunOptions
-from evalharness.run.plan import Cell, plan, settings_of
+from evalharness.run.plan import Cell, LeaveOut, plan, settings_of
 from evalharness.run.progress import Progress, Silent, showing
 from evalharness.run.sandboxes import pool_for
 from evalharness.run.summary import of_cell
@@ -67,6 +67,7 @@ def run(
     backends: Sequence[Backend] = (),
     progress: Progress | None = None,
     report: Report | None = None,
+    leave_out: LeaveOut | None = None,
 ) -> list[Run]:
     """Run every cell of a request and return the runs, in order.
 
@@ -74,12 +75,13 @@ def run(
         tasks: tasks already loaded, in place of ``options.task``.
         backends: models already at hand, in place of ``options.model``.
         report: called with each run as it finishes.
+        leave_out: called with each column of a suite's layout that cannot be run here, before anything is.
 
     Raises:
         EvalHarnessError: see docs/errors.md; what was measured stays in the runs' folders.
         InterruptedRun: Ctrl-C.
     """
-    cells = plan(options, tasks)
+    cells = plan(options, tasks, leave_out)
     specs = [] if backends else options.model
     done: list[Run] = []
     with pool_for(cells) as sandbox, judge_for(cells, options) as judge:
@@ -289,7 +291,8 @@ def _new(path: Path) -> Path:
 def _record(cell: Cell, model: Model, means: _Means) -> RunRecord:
     facts, executed_in = _model_facts(model.backend), _facts(means.sandbox)
     judge = {**_model_facts(means.judge.backend), "spec": without_secrets(means.judge.spec)} if means.judge else None
-    hashes = {**cell.hashes, "protocol": judged_by(cell.hashes["protocol"], judge)}
+    of_protocols = ("protocol", "unperturbed")
+    hashes = {key: judged_by(hash, judge) if key in of_protocols else hash for key, hash in cell.hashes.items()}
     settings = without_secrets(settings_of(cell, facts, executed_in) | {"hashes": hashes})
     return RunRecord(
         id="",

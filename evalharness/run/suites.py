@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evalharness.records.environment import without_secrets
@@ -51,7 +51,7 @@ def averages(options: RunOptions, finished: Sequence[tuple[Run, ResultsRecord]])
                 for item in members
             }
             if parts:
-                found.append(_average(suite, str(of_model[0][0].record.model["name"]), parts))
+                found.append(average_of(suite, str(of_model[0][0].record.model["name"]), parts))
     return found
 
 
@@ -64,7 +64,8 @@ def _score(asked: RunOptions, finished: Sequence[tuple[Run, ResultsRecord]]) -> 
     return None
 
 
-def _average(suite: str, model: str, parts: dict[str, ScoreRecord | None]) -> SuiteAverage:
+def average_of(suite: str, model: str, parts: Mapping[str, ScoreRecord | None]) -> SuiteAverage:
+    """The mean of these parts' scores; none where one is missing."""
     names = tuple(parts)
     scores = [score for score in parts.values() if score is not None and score.value is not None]
     if len(scores) < len(parts):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -71,6 +71,8 @@ class TaskDefinition(Options):
     facts: dict[str, str] = Field(default_factory=dict)
     """Expressions by name: what metrics read of a row beside what is right. The option `where` of a metric picks
     samples by them."""
+    perturb: tuple[str | dict[str, Any], ...] = ()
+    """Perturbations of the question, by name with their options: {perturbation: typos, rate: 0.1}."""
     elicitation: ElicitationOptions = ElicitationOptions()
     decode: DecodeOptions = DecodeOptions()
     answer: dict[str, Any] | None = None
@@ -125,10 +127,71 @@ class TaskDefinition(Options):
         return self
 
 
+class ColumnOptions(Options):
+    """One column of a suite's layout: a task under one protocol in one metric, or why there is none."""
+
+    label: str = Field(min_length=1)
+    """As the table shows it; several columns may have one label, under other protocols."""
+    task: str | None = None
+    protocol: str | None = None
+    """The task's own, default, unless named."""
+    shots: int | None = Field(default=None, ge=0)
+    method: str | None = None
+    limit: int | None = Field(default=None, ge=1)
+    sample: int | None = Field(default=None, ge=1)
+    metric: str | None = None
+    """The task's first one unless named."""
+    over: Literal["samples", "subsets"] = "samples"
+    """Every sample counts alike, or every subset does."""
+    average: bool = True
+    """Whether it counts in averages."""
+    empty: str | None = Field(default=None, min_length=1)
+    """In place of a task: why it is not here."""
+    note: str = ""
+    """What a reader of the score must know."""
+
+    @model_validator(mode="after")
+    def _a_task_or_why_none(self) -> ColumnOptions:
+        if (self.task is None) == (self.empty is None):
+            raise ValueError(f"{self.label}: give a task, or under 'empty' the reason why there is none; one of them.")
+        return self
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What it changes of the protocol: ``shots=25``."""
+        return tuple(f"{key}={value}" for key in ("shots", "method") if (value := getattr(self, key)) is not None)
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The column as an entry of `tasks`."""
+        kept = {"task", "protocol", "shots", "method", "limit", "sample"}
+        return self.model_dump(include=kept, exclude_none=True)
+
+
 class SuiteDefinition(Options):
-    """A list of tasks run and reported together."""
+    """A list of tasks run and reported together, plainly or in a published layout."""
 
     suite: str = Field(pattern=r"^[a-z0-9_]+$")
     description: str
-    tasks: tuple[str | dict[str, Any], ...] = Field(min_length=1)
+    tasks: tuple[str | dict[str, Any], ...] = ()
     """Names, or mappings {task: name, protocol: ..., limit: ..., sample: ..., average: false}."""
+    layout: dict[str, tuple[ColumnOptions, ...]] = Field(default_factory=dict)
+    """In place of tasks: columns by ability. Where a column's data are missing, its cell says so and the others run."""
+    averages: Literal["suite", "abilities", "none"] = "suite"
+    """Of a layout: what is averaged, all columns, those of each ability, or nothing."""
+
+    @model_validator(mode="after")
+    def _tasks_or_layout(self) -> SuiteDefinition:
+        if bool(self.tasks) == bool(self.layout):
+            raise ValueError("tasks: give some, or a layout in their place; one of the two.")
+        return self
+
+    @property
+    def columns(self) -> tuple[tuple[str, ColumnOptions], ...]:
+        """The layout's columns, each with its ability."""
+        return tuple((ability, column) for ability, columns in self.layout.items() for column in columns)
+
+    @property
+    def entries(self) -> tuple[str | dict[str, Any], ...]:
+        """What is run: the tasks, or the columns that have one."""
+        return self.tasks or tuple(column.entry for _, column in self.columns if column.task is not None)

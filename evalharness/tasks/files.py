@@ -142,7 +142,8 @@ def find(pattern: str, include: Iterable[Path] = ()) -> list[tuple[str, Path]]:
             raise UsageError(f"--task {pattern}: no such file.")
         return [(path.stem, path)]
     files = task_files(include)
-    found = sorted(fnmatch.filter(files, pattern))
+    # A name is written with underscores, and may be typed with hyphens.
+    found = sorted(fnmatch.filter(files, pattern) or fnmatch.filter(files, pattern.replace("-", "_")))
     if not found:
         raise UsageError(f"unknown task '{pattern}'; {nearest(pattern, files)} (`evalharness tasks` lists them all)")
     return [(name, files[name]) for name in found]

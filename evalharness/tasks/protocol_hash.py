@@ -40,9 +40,16 @@ def synthetic_samples(task: Task) -> list[Sample]:
     ]
 
 
-def protocol_hash(task: Task, *, chat: bool = False, system_prompt: str | None = None) -> str:
-    """sha256 of the protocol's canonical JSON (`protocol_facts`)."""
-    return sha256_text(canonical_json(protocol_facts(task, chat=chat, system_prompt=system_prompt)))
+def protocol_hash(
+    task: Task, *, chat: bool = False, system_prompt: str | None = None, corpus: str | None = None
+) -> str:
+    """sha256 of the protocol's canonical JSON (`protocol_facts`).
+
+    Args:
+        corpus: fingerprint of what the task's tools search, of a run that has loaded it.
+    """
+    facts = protocol_facts(task, chat=chat, system_prompt=system_prompt)
+    return sha256_text(canonical_json(facts if corpus is None else {**facts, "corpus": corpus}))
 
 
 def judged_by(protocol: str, judge: Mapping[str, Any] | None) -> str:
@@ -63,13 +70,18 @@ def protocol_facts(task: Task, *, chat: bool, system_prompt: str | None) -> dict
     prompter = Prompter(definition.prompt, tokenizer=None, max_length=None, chat=chat, system_prompt=system_prompt)
     samples = synthetic_samples(task)
     demonstrations = definition.demonstrations
+    listed = {"tools"} if task.tools else set()
     return {
         "documents": [_document(task, prompter, samples, number) for number in range(DOCUMENTS)]
         if samples
         else definition.model_dump(
-            mode="json", include={"prompt", *FORMS}, exclude={"choices": {"count"}}, exclude_none=True
+            mode="json",
+            include={"prompt", *FORMS},
+            exclude={"choices": {"count"}, "prompt": {"wordings"}},
+            exclude_none=True,
         ),
         **({"judging": [_judge(judge, rendered=bool(samples)) for judge in task.judges]} if task.judges else {}),
+        **({"perturb": _perturbed(task)} if task.perturbations else {}),
         **({"descriptions": definition.prompt.descriptions} if definition.prompt.descriptions else {}),
         **({"facts": definition.facts} if definition.facts and not samples else {}),
         "shots": demonstrations.shots,
@@ -79,7 +91,8 @@ def protocol_facts(task: Task, *, chat: bool, system_prompt: str | None) -> dict
         "chat": chat,
         "decode": None if task.method.scores else definition.decode.protocol(),
         "answer_trigger": None if task.method.scores else definition.prompt.answer_trigger,
-        "method": [task.method.name, task.method.version, task.method_options.model_dump(mode="json")],
+        "method": [task.method.name, task.method.version, task.method_options.model_dump(mode="json", exclude=listed)],
+        **({"tools": [tool.facts for tool in task.tools]} if task.tools else {}),
         "repeats": [definition.repeats, definition.reducer],
         "answer": _component(task.parser) if task.parser else None,
         "metrics": [_component(metric) for metric in task.metrics],
@@ -117,13 +130,19 @@ def _document(task: Task, prompter: Prompter, samples: Sequence[Sample], number:
     return facts
 
 
-_LATER = ("reducer", "tolerance", "where")
-"""Options of metrics that came later than the first hashes: they count where they are set."""
+_LATER = ("reducer", "tolerance", "tokenizers", "where", "otherwise")
+"""Options of metrics and parsers that came later than the first hashes: they count where they are set."""
 
 
 def _component(component: Any) -> list[Any]:
     unset = {name for name in _LATER if getattr(component, name, "") is None}
     return [type(component).__name__, component.version, component.model_dump(mode="json", exclude=unset)]
+
+
+def _perturbed(task: Task) -> list[Any]:
+    """The perturbations, and the wordings that they may put in place of the question."""
+    wordings = task.definition.prompt.wordings
+    return [_component(each) for each in task.perturbations] + ([wordings] if wordings else [])
 
 
 def _judge(judge: Judge, *, rendered: bool) -> list[Any]:

@@ -1,4 +1,5 @@
-"""The JSON schema of task files: what pydantic knows, and every parser, metric and judge by name with its options."""
+"""The JSON schema of task files: what pydantic knows, and every parser, metric, judge and perturbation by name with
+its options."""
 
 from __future__ import annotations
 
@@ -15,9 +16,11 @@ def task_schema() -> dict[str, Any]:
     parsers = _components("parser", definitions)
     metrics = _components("metric", definitions)
     judges = _components("judge", definitions)
+    perturbations = _components("perturbation", definitions)
     properties["answer"]["anyOf"] = [*parsers, {"type": "null"}]
     properties["metrics"]["items"] = {"anyOf": [{"enum": registry.names("metric")}, *metrics]}
     properties["judging"]["items"] = {"anyOf": [{"enum": registry.names("judge")}, *judges]}
+    properties["perturb"]["items"] = {"anyOf": [{"enum": registry.names("perturbation")}, *perturbations]}
     definitions["ElicitationOptions"]["properties"]["method"]["enum"] = registry.names("method")
     return schema
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 from evalharness import registry
 from evalharness.answers.base import Parser, build_parser
-from evalharness.elicitation.base import Method
+from evalharness.data.options import CorpusOptions
+from evalharness.elicitation.base import Method, ToolOptions
 from evalharness.errors import DataError, UsageError, nearest
 from evalharness.judging.base import Judge, build_judges
 from evalharness.options import Options, parse_options
+from evalharness.prompting.perturbations.base import Perturbation, build_perturbations
+from evalharness.prompting.perturbed import PerturbedRenderer
 from evalharness.prompting.prompter import Renderer
 from evalharness.prompting.templates import Expression, Template
 from evalharness.scoring.apply import Scorer
@@ -21,6 +24,7 @@ from evalharness.scoring.base import Metric, build_metrics
 from evalharness.scoring.reducers import check_reducer
 from evalharness.tasks.definition import SuiteDefinition, TaskDefinition
 from evalharness.tasks.files import find, merged, read_yaml
+from evalharness.tools.base import ListedTool, listed_tools
 from evalharness.types import Reference, Sampling
 
 DEFAULT = "default"
@@ -44,15 +48,27 @@ class Task:
     @cached_property
     def renderer(self) -> Renderer:
         d = self.definition
-        return Renderer(
-            d.prompt,
-            target=d.target,
-            choices=d.choices,
-            continuation=d.continuation,
-            document=d.document,
-            where=self.path.name,
-            facts=d.facts,
-        )
+        sections: dict[str, Any] = {
+            "target": d.target,
+            "choices": d.choices,
+            "continuation": d.continuation,
+            "document": d.document,
+            "where": self.path.name,
+            "facts": d.facts,
+        }
+        if not self.perturbations:
+            return Renderer(d.prompt, **sections)
+        return PerturbedRenderer(d.prompt, task=d.name, perturbations=self.perturbations, **sections)
+
+    @cached_property
+    def perturbations(self) -> tuple[Perturbation, ...]:
+        """What puts its questions in another way."""
+        return build_perturbations(self.definition.perturb, f"{self.path}: perturb")
+
+    @property
+    def unperturbed(self) -> Task:
+        """The same task as it asks without them."""
+        return replace(self, definition=self.definition.model_copy(update={"perturb": ()}))
 
     @cached_property
     def parser(self) -> Parser | None:
@@ -92,8 +108,21 @@ class Task:
 
     @property
     def executes(self) -> bool:
-        """Whether a run executes programs, for a method or a judge, and so needs a sandbox."""
-        return self.method.executes or any(judge.executes for judge in self.judges)
+        """Whether a run executes programs, for a method, a tool or a judge, and so needs a sandbox."""
+        tools = any(tool.executes for tool in self.tools)
+        return self.method.executes or tools or any(judge.executes for judge in self.judges)
+
+    @cached_property
+    def tools(self) -> tuple[ListedTool, ...]:
+        """What the method hands to the model."""
+        options = self.method_options
+        where = f"{self.path}: elicitation.tools"
+        return listed_tools(options.tools, where) if isinstance(options, ToolOptions) else ()
+
+    @property
+    def corpus(self) -> CorpusOptions | None:
+        """What the tools search, for the run to load it; None where none of them searches."""
+        return next((tool.corpus for tool in self.tools if tool.corpus), None)
 
     @property
     def asks_judge(self) -> bool:
@@ -157,7 +186,7 @@ class Task:
             DataError: a section is faulty.
         """
         d, method = self.definition, self.method
-        _ = self.renderer, self.scorer, self.method_options, self.judges
+        _ = self.renderer, self.scorer, self.method_options, self.tools, self.judges
         self.subsets()
         for reducer in (d.reducer, *self.reducers.values()):
             check_reducer(reducer, d.repeats)
@@ -181,7 +210,9 @@ class Task:
                 "thought; use --shots 0 or --method direct."
             )
         for needs, metric in {(metric.needs, metric.metric) for metric in self.metrics}:
-            if (needs in ("answer", "verdict")) == method.scores:
+            if needs == "steps" and method.loops:
+                continue
+            if needs == "steps" or (needs in ("answer", "verdict")) == method.scores:
                 raise UsageError(
                     f"{self.name}: the metric {metric} reads {needs}, which the method {method.name} does "
                     "not bring; choose another with --method or --set metrics=[...]."
@@ -248,8 +279,10 @@ def load_task(
     overrides = merged(changes or {}, {})
     if "file" in overrides.get("data", {}):
         # A file of the user's own takes the place of the data set's usual sources.
-        kept = ("split", "id", "subsets", "subset_column")
+        kept = ("split", "id", "subsets", "subset_column", "retrieve")
         resolved["data"] = {key: value for key, value in resolved["data"].items() if key in kept}
+    if isinstance(overrides.get("judging"), Mapping):
+        overrides["judging"] = _changed_judges(resolved.get("judging", ()), overrides["judging"], path)
     if "file" in overrides.get("demonstrations", {}):
         resolved["demonstrations"] = {**resolved.get("demonstrations", {}), "split": None}
     if method is not None:
@@ -268,6 +301,24 @@ def load_task(
     task = Task(definition=definition, protocol=protocol, path=path, subset=subset or None)
     task.check()
     return task
+
+
+def _changed_judges(
+    judging: Sequence[str | Mapping[str, Any]], changes: Mapping[str, Any], path: Path
+) -> list[dict[str, Any]]:
+    """The judges of a task with changes by the judge's name: ``{pairwise: {against: runs/x}}``.
+
+    Raises:
+        UsageError: the task lists no such judge.
+    """
+    entries = [{"judge": entry} if isinstance(entry, str) else dict(entry) for entry in judging]
+    listed = [str(entry.get("judge")) for entry in entries]
+    for name, options in changes.items():
+        if name not in listed:
+            raise UsageError(f"judging.{name}: {path.stem} lists no judge '{name}'; {nearest(name, listed)}")
+        if not isinstance(options, Mapping):
+            raise UsageError(f"judging.{name}: name an option of the judge, such as judging.{name}.max_tokens=64.")
+    return [merged(entry, changes.get(name, {})) for entry, name in zip(entries, listed, strict=True)]
 
 
 def protocol_names(path: Path) -> list[str]:
@@ -305,6 +356,8 @@ class Wanted:
     suite: str | None = None
     average: bool = True
     """Whether it counts in the suite's average."""
+    may_be_missing: bool = False
+    """Whether the others run where its data are missing: so in a suite with a layout, whose table says why."""
 
 
 SUITE_KEYS = ("protocol", "shots", "limit", "sample", "method")
@@ -323,17 +376,33 @@ def expand(patterns: Sequence[str], include: Sequence[Path] = ()) -> list[Wanted
         for name, path in find(stem or pattern, include):
             values = read_yaml(path)
             if "suite" in values:
-                wanted += _members(values, path)
+                wanted += _members(parse_options(SuiteDefinition, values, str(path)), path)
             else:
                 wanted.append(Wanted(str(path) if not stem else name + slash + subset, {}))
     unique = {(item.name, str(sorted(item.options.items()))): item for item in wanted}
     return list(unique.values())
 
 
-def _members(values: dict[str, Any], path: Path) -> list[Wanted]:
-    suite = parse_options(SuiteDefinition, values, str(path))
+def suites_in(patterns: Sequence[str], include: Sequence[Path] = ()) -> list[SuiteDefinition]:
+    """The suites among what names, globs and paths mean, in order, each once.
+
+    Raises:
+        UsageError: a pattern fits nothing.
+        DataError: a suite is malformed.
+    """
+    found: dict[Path, SuiteDefinition] = {}
+    for pattern in patterns:
+        stem = pattern if pattern.endswith((".yaml", ".yml")) else pattern.partition("/")[0]
+        for _, path in find(stem or pattern, include):
+            values = read_yaml(path)
+            if "suite" in values:
+                found[path] = parse_options(SuiteDefinition, values, str(path))
+    return list(found.values())
+
+
+def _members(suite: SuiteDefinition, path: Path) -> list[Wanted]:
     members = []
-    for entry in suite.tasks:
+    for entry in suite.entries:
         options = {"task": entry} if isinstance(entry, str) else dict(entry)
         name, average = options.pop("task", None), options.pop("average", True)
         if not isinstance(name, str):
@@ -343,5 +412,6 @@ def _members(values: dict[str, Any], path: Path) -> list[Wanted]:
                 raise DataError(f"{path}: tasks: {name}: unknown key '{key}'; {nearest(key, [*SUITE_KEYS, 'average'])}")
         if not isinstance(average, bool):
             raise DataError(f"{path}: tasks: {name}: average is true or false, not {average!r}.")
-        members.append(Wanted(name, options, suite.suite, average))
+        laid_out = bool(suite.layout)  # the table of a layout has averages of its own
+        members.append(Wanted(name, options, suite.suite, average and not laid_out, may_be_missing=laid_out))
     return members

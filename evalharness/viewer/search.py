@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from evalharness.records.evidence import tool_uses_of, verdicts_of
+from evalharness.records.evidence import steps_of, tool_uses_of, verdicts_of
 from evalharness.records.strict_json import parse
 from evalharness.viewer.index import Index, opened
 
@@ -83,7 +83,7 @@ def texts(line: Mapping[str, Any]) -> Iterator[str]:
         for call in repeat.get("calls", ()):
             yield from _strings([call.get("prompt"), *call.get("continuations", ())])
             yield from _strings([completion.get("reasoning") for completion in call.get("completions", ())])
-        for shown in [*verdicts_of(repeat), *tool_uses_of(repeat)]:
+        for shown in [*verdicts_of(repeat), *tool_uses_of(repeat), *steps_of(repeat)]:
             yield shown.explanation
             yield from (block.text for block in shown.blocks if block.language != "json")
 

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalharness.pages.controls import visible
-from evalharness.records.evidence import Block, Evidence, explanations_of, indented, tool_uses_of, verdicts_of
+from evalharness.records.evidence import (
+    Block,
+    Evidence,
+    explanations_of,
+    indented,
+    steps_of,
+    tool_uses_of,
+    verdicts_of,
+)
 from evalharness.records.expected_calls import Calls, answer_text, calls_of, target_text
 from evalharness.viewer.word_diff import Pieces
 
@@ -70,6 +78,8 @@ class Repeat:
     why: str | None
     votes: list[tuple[str, int]]
     scores: list[tuple[str, float]]
+    loop: list[Evidence]
+    """Thoughts, actions and observations, where the method loops."""
     tool_uses: list[Evidence]
     verdicts: list[Evidence]
     calls: Calls | None
@@ -180,6 +190,7 @@ def _repeat(line: Mapping[str, Any], repeat: Mapping[str, Any], number: int, of:
         why=repeat.get("why"),
         votes=list((repeat.get("votes") or {}).items()),
         scores=scores_of(repeat.get("scores") or {}),
+        loop=steps_of(repeat),
         tool_uses=tool_uses_of(repeat),
         verdicts=verdicts,
         calls=calls_of(line, repeat),

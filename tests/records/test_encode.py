@@ -21,6 +21,7 @@ from evalharness.types import (
     Call,
     Completion,
     Likelihood,
+    LoopStep,
     Parsed,
     Prompt,
     Reference,
@@ -132,13 +133,30 @@ verdicts = st.builds(
     details=details,
 )
 tool_uses = st.builds(
-    ToolUse, tool=texts, arguments=details, result=texts, status=st.just("ok") | texts, details=details
+    ToolUse,
+    tool=texts,
+    arguments=details,
+    result=texts,
+    status=st.just("ok") | texts,
+    details=details,
+    step=st.none() | st.integers(1, 9),
+)
+steps = st.builds(
+    LoopStep,
+    thought=texts,
+    action=texts,
+    observation=st.none() | texts,
+    status=st.just("ok") | texts,
+    again=st.none() | texts,
 )
 judged = st.builds(
-    lambda attempt, said, used: replace(attempt, verdicts=tuple(said), tool_uses=tuple(used)),
+    lambda attempt, said, used, looped: replace(
+        attempt, verdicts=tuple(said), tool_uses=tuple(used), steps=tuple(looped)
+    ),
     attempts,
     st.lists(verdicts, max_size=2),
     st.lists(tool_uses, max_size=2),
+    st.lists(steps, max_size=2),
 )
 references = st.builds(
     Reference,

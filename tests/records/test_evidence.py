@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from evidence_for_tests import PROGRAM, judged, tool_use, verdict
+from evidence_for_tests import PROGRAM, judged, loop_step, tool_use, verdict
 from viewer.made import line
 
 from evalharness.records.evidence import (
@@ -16,6 +16,7 @@ from evalharness.records.evidence import (
     judged_labels,
     kinds_of,
     labels_of,
+    steps_of,
     tool_statuses,
     tool_uses_of,
     verdicts_of,
@@ -42,6 +43,55 @@ def test_candidates_are_numbered_where_there_are_several() -> None:
 def test_a_verdict_of_another_judge_needs_no_details() -> None:
     (shown,) = verdicts_of({"verdicts": [{"judge": "preference", "candidate": 0, "label": "tie"}]})
     assert (shown.title, shown.label, shown.facts, shown.blocks) == ("preference", "tie", "", ())
+
+
+def test_a_judge_model_is_shown_with_what_it_said() -> None:
+    asked = [
+        {"template": "pair-v2", "prompt": "abc", "first": "candidate", "said": "Both err. [[A]]"},
+        {"template": "pair-v2", "prompt": "def", "first": "other", "error": "the server is away."},
+    ]
+    details = {"model": "small", "asked": asked, "orders": ["win", None]}
+    (shown,) = verdicts_of({"verdicts": [{"judge": "pairwise", "candidate": 0, "label": "error", "details": details}]})
+    assert (shown.label, shown.facts) == ("error", "by small")
+    assert shown.blocks == (
+        Block("The judge's answer to pair-v2, candidate first", "Both err. [[A]]", "text"),
+        Block("The judge failed, other first", "the server is away.", "text"),
+        Block("Further details", '{\n "orders": [\n  "win",\n  null\n ]\n}', "json"),
+    )
+    weighed = {"model": "small", "asked": [{"log_likelihoods": {"m": -1}}], "preference": 0.625}
+    rated = {"model": "small", "asked": [{"said": "[[7]]"}], "score": 7.0, "scale": [1, 10]}
+    found = verdicts_of({"verdicts": [{"judge": "j", "label": "l", "details": each} for each in (weighed, rated)]})
+    assert [each.facts for each in found] == ["by small, preference 0.625", "by small, score 7 of 1 to 10"]
+    assert [each.blocks[0].title for each in found] == ["Log-likelihoods of the answers", "The judge's answer"]
+
+
+def test_details_of_another_shape_are_no_error() -> None:
+    details = {"asked": "me", "scale": ["a", 2], "score": 3}
+    (shown,) = verdicts_of({"verdicts": [{"judge": "j", "label": "l", "details": details}]})
+    assert (shown.facts, shown.blocks) == ("score 3", ())
+
+
+def test_a_loop_is_shown_step_by_step() -> None:
+    uses = [{**tool_use(code="6 * 3", level="bwrap"), "step": 2, "details": {"level": "bwrap", "seconds": 0.5}}]
+    steps = [
+        loop_step("Hm.", "think", observation="Invalid action: think", status="malformed", again="nothing was written"),
+        loop_step("I add.", "Python[6 * 3]", observation="18"),
+        loop_step("So.", "Finish[18]"),
+    ]
+    repeat = {"steps": steps, "tool_uses": uses}
+    bad, used, last = steps_of(repeat)
+    assert [shown.title for shown in (bad, used, last)] == ["step 1 of 3", "step 2 of 3", "step 3 of 3"]
+    assert [shown.label for shown in (bad, used, last)] == ["malformed", "ok", "finished"]
+    assert bad.explanation == "asked again: nothing was written"
+    assert used.facts == "bwrap, 0.5 s"
+    assert used.blocks == (
+        Block("Thought", "I add.", "text"),
+        Block("Action", "Python[6 * 3]", "python"),
+        Block("Observation", "18", "text"),
+    )
+    assert last.blocks == (Block("Thought", "So.", "text"), Block("Action", "Finish[18]", "text"))
+    assert tool_uses_of(repeat) == []
+    assert len(tool_uses_of({"tool_uses": uses})) == 1
 
 
 def test_a_tool_use_shows_its_arguments_and_its_result() -> None:

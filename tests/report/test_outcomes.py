@@ -19,6 +19,7 @@ from evidence_for_tests import (
     calls_answer,
     calls_target,
     judged,
+    loop_step,
     tool_use,
     verdict,
 )
@@ -109,6 +110,22 @@ def test_programs_are_held_in_coloured_pieces(tmp_path: Path) -> None:
     assert output == {"title": "Output", "text": ["so far", ""]}
     (use,) = held[0]["repeats"][0]["tool_uses"]
     assert use["blocks"][1] == {"title": "Result", "text": ["18", "", "\\x1b", "unseen"]}
+
+
+def test_a_loop_is_held_step_by_step(tmp_path: Path) -> None:
+    steps = [
+        loop_step("I add.", "Python[1]", observation="1\x1b", again="nothing was written"),
+        loop_step(action="Finish[1]"),
+    ]
+    made = judged(line("a"), tool_uses=[{**tool_use(code="1"), "step": 1}], steps=steps)
+    _, held = samples(page(tmp_path, [made]))
+    repeat = held[0]["repeats"][0]
+    assert "tool_uses" not in repeat
+    used, last = repeat["steps"]
+    assert (used["title"], used["label"], used["class"]) == ("step 1 of 2", "ok", "pass")
+    assert used["explanation"] == "asked again: nothing was written"
+    assert used["blocks"][2] == {"title": "Observation", "text": ["1", "", "\\x1b", "unseen"]}
+    assert [block["title"] for block in last["blocks"]] == ["Thought", "Action"]
 
 
 def test_calls_are_held_beside_the_expected_ones(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from browser import browser_page
-from evidence_for_tests import BIDI, judged, tool_use, verdict
+from evidence_for_tests import BIDI, judged, loop_step, tool_use, verdict
 from runs_for_tests import write_run
 from viewer.made import line, run_of
 
@@ -156,18 +156,24 @@ def programs(tmp_path: Path, address: str) -> str:
     made = [judged(line(str(place)), [verdict(labels[place % 3])]) for place in range(9)]
     hostile = verdict("error", program=f"{BIDI}\n'''{HOSTILE}'''", stdout=HOSTILE, stderr=f"{HOSTILE}\x1b[2J")
     made.append(judged(line("hostile"), [hostile], [tool_use("web", HOSTILE, HOSTILE, query=HOSTILE)]))
+    steps = [
+        loop_step("I look.", "Search[ferry]", observation="It lands at Lund."),
+        loop_step(HOSTILE, HOSTILE, observation=HOSTILE, status="malformed", again="nothing was written"),
+        loop_step("So.", "Finish[Lund]"),
+    ]
+    made.append(judged(line("loop"), tool_uses=[{**tool_use("search", entity="ferry"), "step": 1}], steps=steps))
     run_of(tmp_path / "programs", made, task="programs")
     return address
 
 
 def test_samples_are_narrowed_by_what_came_of_their_programs(browser_page: Any, programs: str) -> None:
     browser_page.goto(f"{programs}run?run=programs")
-    waits_for_count(browser_page, "10 samples")
+    waits_for_count(browser_page, "11 samples")
     browser_page.get_by_role("button", name="Filter").click()
     browser_page.get_by_label("timeout").check()
-    waits_for_count(browser_page, "3 of 10")
+    waits_for_count(browser_page, "3 of 11")
     browser_page.get_by_label("fail").check()
-    waits_for_count(browser_page, "6 of 10")
+    waits_for_count(browser_page, "6 of 11")
     browser_page.locator("a.row").first.click()
     assert browser_page.locator("summary .badge").inner_text() == "fail"
     browser_page.keyboard.press("j")
@@ -183,6 +189,19 @@ def test_a_hostile_program_is_a_program(browser_page: Any, programs: str) -> Non
     assert "'user\\u202e \\u2066# only for admins\\u2069 \\u2066':" in shown
     assert "\\x1b[2J" in shown
     assert browser_page.title() == "Sample hostile · evalharness"
+
+
+def test_a_loop_is_read_step_by_step(browser_page: Any, programs: str) -> None:
+    browser_page.goto(f"{programs}sample?run=programs&id=loop")
+    shown = browser_page.locator("details.evidence[open]")
+    assert [step.split()[0] for step in shown.locator("summary").all_inner_texts()] == ["ok", "malformed", "finished"]
+    parts = shown.first.locator("h5, pre").all_inner_texts()
+    assert parts == ["Thought", "I look.", "Action", "Search[ferry]", "Observation", "It lands at Lund."]
+    assert "asked again: nothing was written" in shown.nth(1).inner_text()
+    assert shown.nth(1).inner_text().count(HOSTILE) == 3
+    assert shown.nth(2).locator("h5").all_inner_texts() == ["Thought", "Action"]
+    assert browser_page.get_by_role("heading", name="Uses of tools").count() == 0
+    assert browser_page.title() == "Sample loop · evalharness"
 
 
 def test_a_program_can_be_read_in_the_light_and_in_the_dark(browser_page: Any, programs: str) -> None:

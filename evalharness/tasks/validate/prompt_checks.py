@@ -101,7 +101,7 @@ def _stops(task: Task, shown: Sequence[str], references: References) -> Iterator
 
 
 def _room(task: Task, shown: Sequence[str], tokenizer: Tokenizer | None) -> Iterator[Fault]:
-    if tokenizer is None or not shown:
+    if tokenizer is None or not shown or task.method.loops:  # whose turns are written one by one
         return
     most = task.definition.decode.max_tokens
     over = _share(len(tokenizer.encode(text)) > most for text in shown)

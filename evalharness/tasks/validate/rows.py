@@ -13,6 +13,7 @@ from evalharness.tasks.pool import load_pool
 from evalharness.tasks.protocol_hash import SYNTHETIC_SHOTS, synthetic_samples
 from evalharness.tasks.task import Task
 from evalharness.tasks.validate.findings import Fault
+from evalharness.tasks.validate.retrieval_checks import check_corpus
 from evalharness.types import Sample
 
 MOST = 200
@@ -41,6 +42,7 @@ def rows_of(task: Task, settings: SourceSettings) -> tuple[Rows, list[Fault]]:
     for subset in task.subsets():
         try:
             split = load_split(data, data.split, subset=subset, settings=settings, base_dir=task.path.parent)
+            faults += [fault for fault in check_corpus(split.source) if fault not in faults]
             found = list(samples(split, _present(task, split, faults), subset=subset, id_column=data.id))
             every += found
             spread += found[:: max(1, -(-len(found) // MOST))]

@@ -74,7 +74,8 @@ def _right(task: Task, sample: Sample, reference: Reference) -> list[Attempt]:
 
 def _texts(task: Task, sample: Sample, reference: Reference) -> list[str]:
     template = task.definition.prompt.reasoned_answer if task.method.reasoned else task.definition.prompt.answer
-    shown = template is not None and not task.method.executes  # what is shown is then the program, not its result
+    # What is shown is not the answer where it is a program, or the steps to it.
+    shown = template is not None and not (task.method.executes or task.method.loops)
     if shown and task.demonstration_columns <= sample.row.keys():
         return [str(task.renderer.demonstration(sample, reasoned=task.method.reasoned).answer)]
     target = reference.target[0] if isinstance(reference.target, tuple) else reference.target

@@ -19,6 +19,7 @@ from evalharness.tasks.validate.judging_checks import check_judging
 from evalharness.tasks.validate.loading import fault_of
 from evalharness.tasks.validate.places import Places
 from evalharness.tasks.validate.prompt_checks import check_prompts
+from evalharness.tasks.validate.retrieval_checks import check_recalls
 from evalharness.tasks.validate.rows import Rows, rows_of
 from evalharness.tasks.validate.scoring_checks import check_scores
 from evalharness.types import Reference, Sample, Tokenizer
@@ -49,7 +50,8 @@ def files_of(names: Sequence[str], include: Iterable[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for name in names:
         if Path(name).is_dir():
-            paths = sorted(path for path in Path(name).rglob("*.y*ml") if path.suffix in (".yaml", ".yml"))
+            found_here = (path for path in Path(name).rglob("*.y*ml") if path.suffix in (".yaml", ".yml"))
+            paths = sorted(path for path in found_here if not path.name.startswith("_"))
             if not paths:
                 raise UsageError(f"{name}: this folder holds no YAML file.")
         else:
@@ -108,7 +110,7 @@ def _check_file(
 
 def _check_task(task: Task, settings: SourceSettings, tokenizer: Tokenizer | None) -> tuple[list[Fault], int]:
     """The faults of a task under one protocol, and how many real rows it was checked on."""
-    faults = list(check_definition(task, shipped=shipped("tasks") in task.path.parents))
+    faults = [*check_definition(task, shipped=shipped("tasks") in task.path.parents), *check_recalls(task)]
     rows, more = rows_of(task, settings)
     faults += more
     try:
