@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from evalharness.data import local
 from evalharness.data.options import DataOptions
 from evalharness.data.sources import MissingDataError, SourceSettings, load_split
 from evalharness.errors import DataError
@@ -73,6 +74,7 @@ def test_the_version_of_the_package_is_recorded(package: str, tmp_path: Path) ->
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rows-of-ours\nVersion: 4.2\n")
     (info / "top_level.txt").write_text(package)
+    local._version.cache_clear()
     assert load_split(DataOptions(package=package, file="data/rows.jsonl"), "test").source.revision == "4.2"
 
 

@@ -5,27 +5,42 @@ from evalharness.registry import names
 from evalharness.scoring.base import Metric, build_metrics
 
 
+PAIRS = {"likelier_share", "stereotype_score"}
+"""Cannot do without an option of theirs."""
+
+
+def every_metric() -> tuple[Metric, ...]:
+    return build_metrics(
+        [{"metric": name, **({"pairs": [[0, 1]]} if name in PAIRS else {})} for name in names("metric")], "metrics"
+    )
+
+
 def test_every_registered_metric_is_built_by_its_name() -> None:
-    metrics = build_metrics(names("metric"), "metrics")
-    assert [metric.name for metric in metrics] == names("metric")
+    metrics = every_metric()
+    assert [metric.metric for metric in metrics] == names("metric")
     assert all(isinstance(metric, Metric) for metric in metrics)
 
 
 def test_losses_are_better_low() -> None:
-    lower = {metric.name for metric in build_metrics(names("metric"), "m") if not metric.higher_is_better}
+    lower = {metric.name for metric in every_metric() if not metric.higher_is_better}
     assert lower == {
         "accuracy_gap",
         "api_hallucination",
+        "bad_calls",
         "bias_score",
         "bits_per_byte",
         "byte_perplexity",
+        "failed_actions",
         "first_position_rate",
         "judge_score",
         "likelihood_diff",
         "pct_stereotype",
         "perplexity",
         "self_check",
+        "steps",
+        "stereotype_score",
         "ter",
+        "tool_uses",
         "unanswered",
         "verdict_share",
         "word_perplexity",

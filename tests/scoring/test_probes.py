@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from scoring.verdicts_for_tests import attempt, pair
 
 from evalharness.answers.base import build_parser
 from evalharness.answers.text import TextParser
 from evalharness.registry import names
 from evalharness.scoring.apply import Scorer
 from evalharness.scoring.base import build_metrics
-from evalharness.types import Attempt, Likelihood, Reference, Verdict
-from scoring.verdicts_for_tests import attempt, pair
+from evalharness.types import Attempt, Likelihood, LoopStep, Reference, ToolUse, Verdict
 
 ANSWERS = (("the Cat sat", "cat sat."), ("cat", ("dog", "cat")), ("cat", "a dog"))
 CHOICES = ((-4.0, -4.5, 0), (-4.0, -4.5, 1), (-9.0, -4.5, 1))
@@ -225,6 +225,30 @@ def test_a_metric_of_pairs_scores_what_its_version_has_always_scored(name: str) 
     assert (metric.version, tuple((score.value, score.weight) for score in scores)) == (version, values)
 
 
+STEPS = (
+    LoopStep(thought="look", action="search[cats]", observation="None.", status="unknown", again="two actions"),
+    LoopStep(thought="add", action="calculator[1+1]", observation="2"),
+    LoopStep(thought="done", action="finish[2]", status="finished"),
+)
+USED = (ToolUse(tool="calculator", arguments={"expression": "1+1"}, result="2", step=2),)
+OF_STEPS = {
+    "bad_calls": (1, (1.0, 1.0)),
+    "failed_actions": (1, (1.0, 1.0)),
+    "finished": (1, (1.0, 0.0)),
+    "steps": (1, (3.0, 2.0)),
+    "tool_uses": (1, (1.0, 1.0)),
+}
+"""Of a loop that the model ended, and of one that was ended before its last step."""
+
+
+@pytest.mark.parametrize("name", OF_STEPS)
+def test_a_metric_counts_of_a_loop_what_its_version_has_always_counted(name: str) -> None:
+    (metric,) = build_metrics([name], "probe")
+    attempts = [Attempt(calls=(), tool_uses=USED, steps=steps) for steps in (STEPS, STEPS[:2])]
+    scores = [metric.score(attempt, Reference(), None, None).value for attempt in attempts]
+    assert (metric.version, tuple(scores)) == OF_STEPS[name]
+
+
 ELSEWHERE = (
     "auroc", "drop_f1", "hits_at_k", "judge_score", "leave_one_out", "multiplied_references", "reference_contrast",
     "retrieval_recall", "self_check", "unanswered", "wanted_verdict",
@@ -233,7 +257,7 @@ ELSEWHERE = (
 
 
 def test_every_metric_is_probed() -> None:
-    assert sorted([*OF_PAIRS, *LEANINGS, *ELSEWHERE, *TABLE, *OF_CALLS, *OF_TEXTS]) == names("metric")
+    assert sorted([*OF_PAIRS, *LEANINGS, *ELSEWHERE, *TABLE, *OF_CALLS, *OF_TEXTS, *OF_STEPS]) == names("metric")
 
 
 @pytest.mark.parametrize("name", TABLE)
