@@ -92,7 +92,8 @@ class Judge(Options):
         """Called once, before anything is asked of the model.
 
         Raises:
-            ServiceError: something that it needs is not here.
+            UsageError: the user left out what the task leaves to them.
+            ServiceError, DataError: something that it needs is not here, or is faulty.
         """
 
     @abstractmethod

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from evalharness.elicitation.base import Asker
+from evalharness.errors import UsageError
 from evalharness.prompting.options import PromptOptions
 from evalharness.prompting.prompter import Prompter
 from evalharness.types import (
@@ -53,7 +54,8 @@ class JudgeModel:
             call: a number of its own for each question about one attempt; it decides the seed.
 
         Raises:
-            DataError: the conversation does not fit the model's context.
+            UsageError: the answer alone fills the model's context.
+            DataError: the conversation does not fit it.
             EvalHarnessError: the model, or its server, failed.
         """
         origin = replace(self.origin, call=call)
@@ -82,6 +84,12 @@ class JudgeModel:
         return tuple(result for result in results if isinstance(result, Likelihood))
 
     def _prompt(self, messages: Sequence[Message], *, reserve: int) -> Prompt:
+        longest = self.prompter.max_length
+        if longest is not None and reserve >= longest:
+            raise UsageError(
+                f"the judge model's context of {longest} tokens has no room for {reserve} tokens of answer; lower the "
+                "judge's max_tokens."
+            )
         return self.prompter.prompt(messages, reserve=reserve)
 
     def _seed_of(self, origin: Origin) -> int:

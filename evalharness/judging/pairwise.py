@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
+from evalharness.elicitation.base import Executor
 from evalharness.errors import DataError, UsageError
 from evalharness.hashing import canonical_json, sha256_text
 from evalharness.judging.asking import ERROR, UNPARSED, Asked, failure, shares, special_tokens
@@ -115,6 +116,10 @@ class Pairwise(Prompted):
         others = self.others("", sample) if self._other else ["...", "..."]
         shown = self.rendered(sample, {"first": [answer, answer], "second": others})
         return {**shown, **({"against": self._fingerprint} if self.against else {})}
+
+    async def prepare(self, task: str, sandbox: Executor | None) -> None:
+        if self._other is None:
+            await asyncio.to_thread(lambda: self._run)
 
     async def verdicts(self, bench: Bench) -> tuple[Verdict, ...]:
         answers, others = [parsed.value or "" for parsed in bench.answers()], self.others(bench.task, bench.sample)

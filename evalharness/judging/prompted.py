@@ -95,8 +95,8 @@ class Prompted(Asking):
         return name, prompt.messages(up_to, self.values(sample, turn), special)
 
     def rendered(self, sample: Sample, said: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-        """What a sample's first turn puts before the judge, and the second where it has a prompt of its own; and how the
-        answers are read."""
+        """What a sample's first turn puts before the judge (and the second, where it has a prompt of its own), and how
+        its answers are read."""
         turns = (0, 1) if self.later_prompt else (0,)
         messages = [self.put(sample, turn, said)[1] for turn in turns]
         parsers = [self.named(sample, turn)[1].parser(self.which) for turn in turns]

@@ -72,6 +72,8 @@ def resamples(
 ) -> Resamples | None:
     """Draw the units with replacement `rounds` times; None where fewer than two units, or no finite value, leave none.
 
+    A resample of which the metric is no number (a kappa of one label alone) says nothing and is left out.
+
     Raises:
         UsageError: no sample, or not as many clusters as samples.
     """
@@ -80,7 +82,13 @@ def resamples(
     if len(units_NK) < 2 or not math.isfinite(value):
         return None
     drawn_B = np.concatenate([metric(counts_BN @ units_NK) for counts_BN in _resamples(len(units_NK), rounds, seed)])
-    return Resamples(value=value, drawn_B=drawn_B, left_out_N=metric(units_NK.sum(0) - units_NK))
+    left_out_N = metric(units_NK.sum(0) - units_NK)
+    drawn_B, left_out_N = drawn_B[np.isfinite(drawn_B)], left_out_N[np.isfinite(left_out_N)]
+    return (
+        Resamples(value=value, drawn_B=drawn_B, left_out_N=left_out_N)
+        if min(len(drawn_B), len(left_out_N)) > 1
+        else None
+    )
 
 
 @dataclass(frozen=True, slots=True)

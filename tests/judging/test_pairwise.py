@@ -142,6 +142,8 @@ def test_a_pair_needs_its_other_side() -> None:
         judge(against="runs/x")
     with pytest.raises(UsageError, match=r"--set judging\.pairwise\.against=runs/NAME"):
         judge(other=None).others("own", sample)
+    with pytest.raises(UsageError, match="against=runs/NAME"):  # before anything is asked
+        asyncio.run(judge(other=None).prepare("own", None))
     with pytest.raises(DataError, match=r"against: runs/x is no run"):
         judge(other=None, against="runs/x").others("own", sample)
     with pytest.raises(DataError, match="has 1 answers here and 2 on the other side"):

@@ -1,4 +1,4 @@
-"""copa, math_qa and c_eval ask what lm-eval asks, byte for byte, of rows that we wrote: no mirror of ours has theirs."""
+"""copa, math_qa and c_eval ask what lm-eval asks, byte for byte, of rows that we wrote: the mirror has none."""
 
 from __future__ import annotations
 

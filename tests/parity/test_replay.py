@@ -30,7 +30,8 @@ from evalharness.types import Reference
 FILES = {name: path for name, path in task_files().items() if "suite" not in read_yaml(path)}
 WITH_CHECKPOINT = {
     ("alpaca_eval", "default"), ("alpaca_eval", "said"), ("mt_bench", "default"), ("mt_bench", "pairwise"),
-    ("real_toxicity_prompts", "classifier"), ("refusals_own", "judge"), ("truthfulqa_gen", "judge"), ("xstest", "judge"),
+    ("real_toxicity_prompts", "classifier"), ("refusals_own", "judge"),
+    ("truthfulqa_gen", "judge"), ("xstest", "judge"),
     ("xsum", "para-ref"),
 }  # fmt: skip
 """Judged by a checkpoint, or by a judge model, that no machine has by itself."""
@@ -196,6 +197,4 @@ def _proportions(run: Run) -> list[float]:
     """Scores of the metrics that are one at best; what was retrieved is not the answer's doing."""
     assert run.results is not None
     scores = run.results.scores.items()
-    return [
-        score.value or 0.0 for name, score in scores if score.higher_is_better and "retrieval_recall" not in name
-    ]
+    return [score.value or 0.0 for name, score in scores if score.higher_is_better and "retrieval_recall" not in name]

@@ -35,7 +35,10 @@ def test_context_marks_go_from_the_beginnings_of_lines() -> None:
 @pytest.mark.parametrize(
     ("options", "texts"),
     [
-        ("a ) 38 , b ) 27.675 , c ) 30 , d ) data inadequate , e ) none of these", ["38", "27.675", "30", "data inadequate", "none of these"]),
+        (
+            "a ) 38 , b ) 27.675 , c ) 30 , d ) data inadequate , e ) none of these",
+            ["38", "27.675", "30", "data inadequate", "none of these"],
+        ),
         ("a ) 1 : 2 , b ) rs . 4,200 , c ) x , d ) y , e ) 5", ["1 : 2", "rs . 4,200", "x", "y", "5"]),
     ],
 )  # fmt: skip

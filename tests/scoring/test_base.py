@@ -4,7 +4,6 @@ from evalharness.errors import DataError
 from evalharness.registry import names
 from evalharness.scoring.base import Metric, build_metrics
 
-
 PAIRS = {"likelier_share", "stereotype_score"}
 """Cannot do without an option of theirs."""
 

@@ -31,3 +31,12 @@ def test_it_is_cohens_kappa_of_the_same_ratings() -> None:
 def test_one_label_alone_is_no_number() -> None:
     assert math.isnan(float(corpus_kappa(np.array([4.0, 0, 0, 0]))))
     assert float(corpus_kappa(np.array([2.0, 0, 0, 2.0]))) == 1
+
+
+def test_resamples_of_one_label_alone_say_nothing() -> None:
+    """Of four pairs of which one differs, every third resample or so has one label alone."""
+    parts = [[1.0, 0, 0, 0]] * 3 + [[0, 0, 0, 1.0]]
+    found = corpus_estimate("corpus_kappa", parts, [None] * 4, list(range(4)))
+    assert found.value == 1
+    assert (found.low, found.high, found.standard_error) == (1, 1, 0)
+    assert corpus_estimate("corpus_kappa", parts[:2], [None] * 2, [0, 1]).low is None
