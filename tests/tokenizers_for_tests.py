@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from evalharness.stack.tokenization import TextTokenizer
+from evalharness.stack.tokenization.text import TextTokenizer
 
 BOS, EOS = "<s>", "</s>"
 _CORPUS = (

@@ -48,7 +48,7 @@ def wrap(tokenizer: Any) -> Tokenizer:
     template = _chat_template(tokenizer)
     if (backend := _copy(tokenizer)) is None:
         return PythonTokenizer(tokenizer, special_tokens=special_tokens, add_bos=add_bos, chat_template=template)
-    from evalharness.stack.tokenization import TextTokenizer
+    from evalharness.stack.tokenization.text import TextTokenizer
 
     return TextTokenizer(backend, special_tokens=special_tokens, add_bos=add_bos, chat_template=template)
 

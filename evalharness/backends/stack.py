@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from evalharness.stack.engine.engine import Engine, Numerics
     from evalharness.stack.engine.grammar import Grammars
     from evalharness.stack.engine.requests import Constraint, GenerateJob, Generation, Job, ScoreJob, Scores
-    from evalharness.stack.tokenization import TextTokenizer
+    from evalharness.stack.tokenization.text import TextTokenizer
 
 EMBEDDED = "smollm2"
 """Name of the model that a package brings."""

@@ -13,3 +13,15 @@ class CheckpointError(StackError):
 
 class GrammarError(StackError):
     """A JSON schema or regular expression that texts cannot be held to."""
+
+
+class TokenizerError(StackError):
+    """A tokenizer cannot be learned as asked: options that contradict each other, texts that do not suffice."""
+
+
+class TextFileError(StackError):
+    """A file of texts is wrong: broken UTF-8, a line that is no JSON, a key or column that is missing."""
+
+
+class CorpusError(StackError):
+    """A corpus is wrong: its options, a file of texts, a shard, or a tokenizer that it was not made with."""

@@ -9,7 +9,7 @@ from tokenizers.models import BPE
 
 from evalharness.stack.checkpoints.gguf import GGUFFile
 from evalharness.stack.errors import CheckpointError
-from evalharness.stack.tokenization import TextTokenizer
+from evalharness.stack.tokenization.text import TextTokenizer
 
 CONTROL, USER_DEFINED = 3, 4
 """Types of tokens (``llama_token_type``): a control token is special; a user-defined one is never split."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
@@ -13,7 +11,8 @@ from safetensors import SafetensorError, safe_open
 
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.errors import CheckpointError
-from evalharness.stack.tokenization import SPECIAL_NAMES, TextTokenizer, read_json
+from evalharness.stack.new_folder import new_folder
+from evalharness.stack.tokenization.text import TextTokenizer, read_json, write_json, write_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -98,18 +97,11 @@ def write_folder(
     """
     from safetensors.torch import save_file
 
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise CheckpointError(f"{target} exists already; give the name of a new folder.")
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_file(dict(tensors), partial / SINGLE, metadata={"format": "pt"})
-    _write_json(partial / "config.json", values)
-    _write_json(partial / "generation_config.json", _generation(config))
-    _write_tokenizer(partial, config, tokenizer)
-    if target.exists():
-        target.rmdir()
-    partial.rename(target)
+    with new_folder(target) as partial:
+        save_file(dict(tensors), partial / SINGLE, metadata={"format": "pt"})
+        write_json(partial / "config.json", values)
+        write_json(partial / "generation_config.json", _generation(config))
+        write_tokenizer(partial, tokenizer, max_length=config.max_length)
 
 
 def _generation(config: ModelConfig) -> dict[str, Any]:
@@ -117,22 +109,3 @@ def _generation(config: ModelConfig) -> dict[str, Any]:
     if len(config.eos_ids) == 1:
         ends = config.eos_ids[0]
     return {"bos_token_id": config.bos_id, "eos_token_id": ends}
-
-
-def _write_tokenizer(folder: Path, config: ModelConfig, tokenizer: TextTokenizer) -> None:
-    tokenizer.tokenizer.save(str(folder / "tokenizer.json"))
-    values: dict[str, Any] = {name: tokenizer.special_tokens.get(name) for name in SPECIAL_NAMES}
-    values = {name: text for name, text in values.items() if text is not None}
-    values |= {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "add_bos_token": tokenizer.add_bos,
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": config.max_length,
-    }
-    if tokenizer.chat_template is not None:
-        values["chat_template"] = tokenizer.chat_template
-    _write_json(folder / "tokenizer_config.json", values)
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -18,7 +18,7 @@ from evalharness.stack.checkpoints.gguf_tokenizer import from_gguf
 from evalharness.stack.checkpoints.huggingface import HuggingFaceFolder
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.errors import CheckpointError
-from evalharness.stack.tokenization import TextTokenizer, from_folder
+from evalharness.stack.tokenization.text import TextTokenizer, from_folder
 
 if TYPE_CHECKING:
     import torch

@@ -97,6 +97,31 @@ def from_folder(folder: Path) -> TextTokenizer:
     )
 
 
+def write_tokenizer(folder: Path, tokenizer: TextTokenizer, *, max_length: int | None = None) -> None:
+    """Write ``tokenizer.json`` and ``tokenizer_config.json`` as transformers reads them.
+
+    `max_length` is the longest text, in tokens, that the tokenizer's model takes.
+    """
+    tokenizer.tokenizer.save(str(folder / "tokenizer.json"))
+    values: dict[str, Any] = {name: tokenizer.special_tokens.get(name) for name in SPECIAL_NAMES}
+    values = {name: text for name, text in values.items() if text is not None}
+    values |= {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "add_bos_token": tokenizer.add_bos,
+        "clean_up_tokenization_spaces": False,
+    }
+    if max_length is not None:
+        values["model_max_length"] = max_length
+    if tokenizer.chat_template is not None:
+        values["chat_template"] = tokenizer.chat_template
+    write_json(folder / "tokenizer_config.json", values)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """A JSON object as a file that people read."""
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; empty where there is no file.
 
