@@ -38,8 +38,9 @@ def estimate(
 ) -> Estimate:
     """The aggregate of the values with the interval that suits them.
 
-    Unweighted values of which some share a cluster get `clustered_mean`, other unweighted zeros and ones Wilson's
-    interval, everything else Student's t. Values of weight 0 are left out. A difference of means is
+    Unweighted values of which some share a cluster get `clustered_mean`, or where all are 0 or all are 1 Wilson's
+    interval of as many values as there are clusters; other unweighted zeros and ones Wilson's interval, everything
+    else Student's t. Values of weight 0 are left out. A difference of means is
     `clustered_difference`, an area under the ROC curve `discrimination.auroc`.
 
     Raises:
@@ -63,6 +64,9 @@ def estimate(
     if unweighted and clusters is not None and len(set(clusters)) < len(clusters):
         from evalharness.stats.clusters import clustered_mean
 
+        if set(values) in ({0}, {1}):  # no spread to estimate an error from, which is not the same as no error
+            alike = len(set(clusters))
+            return replace(wilson(alike if values[0] else 0, alike, confidence), n=len(values))
         return clustered_mean(values, clusters, confidence)
     if values and unweighted and all(value in (0, 1) for value in values):
         return wilson(sum(value == 1 for value in values), len(values), confidence)

@@ -132,6 +132,13 @@ def test_estimate_chooses_the_interval() -> None:
     assert estimate([2, 8], aggregate="geometric_mean").value == pytest.approx(4)
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_clusters_that_all_agree_leave_doubt(value: float) -> None:
+    found = estimate([value] * 6, clusters=["a", "a", "b", "b", "c", "c"])
+    three = wilson(int(value) * 3, 3)
+    assert (found.low, found.high, found.method, found.n) == (three.low, three.high, "wilson", 6)
+
+
 def test_few_samples() -> None:
     assert estimate([0.5]) == Estimate(value=0.5, n=1)
     assert estimate([3.0], [5.0], "geometric_mean") == Estimate(value=pytest.approx(3.0), n=1)  # type: ignore[arg-type]
