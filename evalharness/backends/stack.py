@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalharness.backends.checks import Limits, torch_device
-from evalharness.errors import DataError, EvalHarnessError, ServiceError, UsageError, nearest
-from evalharness.stack.errors import CheckpointError
+from evalharness.backends.stack_errors import stack_errors
+from evalharness.errors import EvalHarnessError, ServiceError, UsageError, nearest
 from evalharness.types import (
     BackendInfo,
     Completion,
@@ -109,7 +109,7 @@ def load(
     if numerics == "exact" and device not in (None, "cpu"):
         raise UsageError(f"--numerics exact on {device}: bits are promised on a CPU only; leave it out, or say fast.")
     path = _locate(spec)
-    with _stack_errors():
+    with stack_errors():
         from evalharness.stack.checkpoints.load import open_checkpoint
 
         checkpoint = open_checkpoint(path)
@@ -136,7 +136,7 @@ def tokenizer_at(path: Path) -> TextTokenizer:
         DataError: there is none, or it is damaged.
         ServiceError: the package tokenizers is not installed.
     """
-    with _stack_errors():
+    with stack_errors():
         from evalharness.stack.checkpoints.load import load_tokenizer
 
         return load_tokenizer(path)
@@ -150,7 +150,7 @@ def convert(source: str, target: Path, *, dtype: str | None = None) -> None:
         DataError: the checkpoint is damaged, or `target` holds files.
     """
     path, name = _locate(source), _dtype(dtype)
-    with _stack_errors():
+    with stack_errors():
         import torch
 
         from evalharness.stack.checkpoints.convert import convert as write
@@ -192,14 +192,14 @@ class StackBackend:
     @property
     def name(self) -> str:
         """For people and file names: ``SmolLM2-135M-Instruct (Q4_1)``."""
-        with _stack_errors():
+        with stack_errors():
             return f"{self._checkpoint.name} ({self._checkpoint.quantisation})"
 
     @cached_property
     def info(self) -> BackendInfo:
         """What a record says of the model. The fingerprint is the sha256 of the whole checkpoint (about 1 s a GB)."""
         checkpoint = self._checkpoint
-        with _stack_errors():
+        with stack_errors():
             return BackendInfo(
                 name=self.name,
                 kind="stack",
@@ -223,7 +223,7 @@ class StackBackend:
         """The model's tokenizer, or the one that was asked for instead."""
         if self._tokenizer_path is not None:
             return tokenizer_at(self._tokenizer_path)
-        with _stack_errors():
+        with stack_errors():
             return self._checkpoint.tokenizer()
 
     def warm(self) -> None:
@@ -282,7 +282,7 @@ class StackBackend:
 
     def _ready(self) -> dict[Numerics, Engine]:
         if not self._engines:
-            with _stack_errors():
+            with stack_errors():
                 self._engines = self._build()
         return self._engines
 
@@ -371,7 +371,7 @@ class StackBackend:
         if (kind, source) not in self._constraints:
             if self.tokenizer.eos_id is None:
                 raise UsageError(f"{kind}: a constrained text needs a token that ends it, and the tokenizer has none.")
-            with _stack_errors():
+            with stack_errors():
                 from evalharness.stack.engine.grammar import Grammars
                 from evalharness.stack.errors import GrammarError
 
@@ -517,16 +517,3 @@ def _out_of_memory(told: str) -> ServiceError:
         f"out of memory ({told.splitlines()[0][:200] if told else 'no more to say'}); lower --batch-tokens or "
         "--max-length, or --set decode.max_tokens, and run again: what is done is kept."
     )
-
-
-@contextmanager
-def _stack_errors() -> Iterator[None]:
-    """The stack's errors, and packages that it lacks, in the harness's classes."""
-    try:
-        yield
-    except CheckpointError as error:
-        raise DataError(str(error)) from None
-    except ModuleNotFoundError as error:
-        raise ServiceError(
-            f"the stack needs the package '{error.name}', which is not installed: pip install 'evalharness[stack]'"
-        ) from None

