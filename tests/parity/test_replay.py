@@ -24,7 +24,7 @@ from evalharness.records.folder import Run
 from evalharness.registry import task_files
 from evalharness.run.plan import Cell
 from evalharness.tasks.files import read_yaml
-from evalharness.tasks.task import protocol_names
+from evalharness.tasks.task import load_task, protocol_names
 from evalharness.types import Reference
 
 FILES = {name: path for name, path in task_files().items() if "suite" not in read_yaml(path)}
@@ -80,7 +80,9 @@ CHANGES: dict[str, dict[str, Any]] = {"pot-zero-shot": {"elicitation": {"setup":
 @pytest.mark.parametrize(("name", "protocol"), OWN)
 def test_right_answers_on_own_rows(name: str, protocol: str, tmp_path: Path) -> None:
     benchmark = BENCHMARKS[name]
-    ours.write_split(tmp_path / "mirror", f"{benchmark.place}/{benchmark.split}", benchmark.rows)
+    asked = load_task(name, protocol=protocol).definition.data.split
+    for split in {benchmark.split, asked}:
+        ours.write_split(tmp_path / "mirror", f"{benchmark.place}/{split}", benchmark.rows)
     cell = ours.cell(name, tmp_path / "mirror", protocol=protocol, shots=0, set=CHANGES.get(protocol, {}))
     run = _replayed(cell, [_right(cell, sample) for sample in cell.samples], tmp_path)
     for score in _proportions(run):

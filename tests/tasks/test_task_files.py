@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from evalharness.errors import DataError, UsageError
+from evalharness.registry import task_files
 from evalharness.tasks.files import find, merged, read_yaml, setting
 
 
@@ -85,6 +87,13 @@ def test_setting(assignment: str, values: dict[str, Any]) -> None:
 def test_setting_that_is_none(assignment: str) -> None:
     with pytest.raises(UsageError, match=r"write a key and a value, such as --set decode\.temperature=0\.7"):
         setting(assignment)
+
+
+def test_shipped_files_mean_the_same_to_every_reader_of_yaml() -> None:
+    """``{question: Why?, answer: x}`` is read by libyaml and refused by PyYAML's own scanner."""
+    for path in task_files().values():
+        text = path.read_text(encoding="utf-8")
+        assert yaml.load(text, Loader=yaml.SafeLoader) == yaml.load(text, Loader=yaml.CSafeLoader), path
 
 
 def test_names_may_be_typed_with_hyphens() -> None:
