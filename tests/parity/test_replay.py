@@ -158,6 +158,8 @@ def _right(cell: Cell, sample: Any) -> dict[str, Any]:
     target = reference.target
     if task.method.needs == "target":
         text = str(target[0] if isinstance(target, tuple) else target)
+        if (task.definition.answer or {}).get("parser") in ("function_call", "api_call"):
+            return {"completions": [str(task.renderer.demonstration(sample, reasoned=False).answer)]}
         if task.method.name == "pairwise_judgement":
             return {"completions": [f"Output ({side})" for side in ("ab" if text == "1" else "ba")]}
         if task.method.loops:
