@@ -39,8 +39,8 @@ WITH_DRAWS = {"self_check_halueval"}
 """Nothing is right there: the model's texts are held against a given one."""
 WITH_CORPUS = ("open-book", "own-pages")
 """Protocols that look passages up, in data sets that no test writes."""
-LESS_OFTEN = {"composite", "designed", "jump", "longer", "products", "simple"}
-"""Protocols that differ from another one in their split or their words alone."""
+LESS_OFTEN = {"composite", "designed", "jump", "lm-eval-64", "longer", "products", "simple"}
+"""Protocols that differ from another one in their split, their words or their number of programs alone."""
 
 
 def _param(name: str, protocol: str) -> Any:
