@@ -35,8 +35,8 @@ WITH_CHECKPOINT = {
     ("xsum", "para-ref"),
 }  # fmt: skip
 """Judged by a checkpoint, or by a judge model, that no machine has by itself."""
-WITH_DRAWS = {"self_check_halueval"}
-"""Nothing is right there: the model's texts are held against a given one."""
+WITHOUT_GOLD = {"ifeval", "self_check_halueval"}
+"""No text is the right one there: rows say what a text must be like, or the model's are held against a given one."""
 WITH_CORPUS = ("open-book", "own-pages")
 """Protocols that look passages up, in data sets that no test writes."""
 LESS_OFTEN = {"composite", "designed", "jump", "lm-eval-64", "longer", "products", "simple"}
@@ -51,7 +51,7 @@ PROTOCOLS = [
     _param(name, protocol)
     for name, path in sorted(FILES.items())
     for protocol in protocol_names(path)
-    if (name, protocol) not in WITH_CHECKPOINT and name not in WITH_DRAWS
+    if (name, protocol) not in WITH_CHECKPOINT and name not in WITHOUT_GOLD
 ]
 OWN = [
     _param(name, protocol)
