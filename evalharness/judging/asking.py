@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from evalharness.errors import BudgetError, DiskError, EvalHarnessError, UsageEr
 from evalharness.hashing import canonical_json, sha256_text
 from evalharness.judging.base import Bench, Judge
 from evalharness.judging.model import JudgeModel
+from evalharness.prompting.templates import Expression, Template
 from evalharness.types import Message, Sample, Sampling, Verdict
 
 UNPARSED, ERROR = "unparsed", "error"
@@ -30,6 +32,16 @@ class Asking(Judge):
     max_tokens: int = Field(default=512, ge=1)
     """Longest answer of the judge model."""
     temperature: float = Field(default=0.0, ge=0.0)
+
+    @cached_property
+    def _texts(self) -> Mapping[str, Template]:
+        """Its options that are templates and are given."""
+        sources = {field: getattr(self, field) for field in self.templated}
+        return {field: Template(text, f"{self._where}.{field}") for field, text in sources.items() if text is not None}
+
+    @property
+    def templates(self) -> Sequence[Template | Expression]:
+        return list(self._texts.values())
 
     def faults(self, sample: Sample, answer: str) -> list[tuple[str, str]]:
         """Render what the judge model would be asked, which raises where a template fails."""

@@ -14,7 +14,6 @@ from evalharness.errors import DataError
 from evalharness.judging.asking import ERROR, UNPARSED, Asked, Asking, conversation, failure, shares, special_tokens
 from evalharness.judging.base import Bench
 from evalharness.judging.quoting import fences_of, quoted
-from evalharness.prompting.templates import Expression, Template
 from evalharness.types import Attempt, Message, Reference, Sample, Verdict
 
 
@@ -53,15 +52,6 @@ class Question(Asking):
     @cached_property
     def _parser(self) -> VerdictParser:
         return VerdictParser(labels=self.labels, which=self.which, ignore_case=self.ignore_case)
-
-    @cached_property
-    def _texts(self) -> Mapping[str, Template]:
-        sources = {"prompt": self.prompt, "system": self.system}
-        return {field: Template(text, f"{self._where}.{field}") for field, text in sources.items() if text is not None}
-
-    @property
-    def templates(self) -> Sequence[Template | Expression]:
-        return list(self._texts.values())
 
     @property
     def verbs(self) -> frozenset[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -14,7 +13,6 @@ from evalharness.errors import DataError
 from evalharness.judging.asking import ERROR, UNPARSED, Asked, Asking, failure, shares, special_tokens
 from evalharness.judging.base import Bench
 from evalharness.judging.prompts import Which, judge_prompt
-from evalharness.prompting.templates import Expression, Template
 from evalharness.types import Attempt, Message, Reference, Sample, Verdict
 
 PROMPT = "rubric"
@@ -48,15 +46,6 @@ class Rubric(Asking):
         if self.low >= self.high:
             raise ValueError(f"low: a scale of {self.low} to {self.high} has no two grades.")
         return self
-
-    @cached_property
-    def _texts(self) -> Mapping[str, Template]:
-        sources = {"rubric": self.rubric, "question": self.question, "reference": self.reference}
-        return {field: Template(text, f"{self._where}.{field}") for field, text in sources.items() if text is not None}
-
-    @property
-    def templates(self) -> Sequence[Template | Expression]:
-        return list(self._texts.values())
 
     @property
     def verbs(self) -> frozenset[str]:
