@@ -25,15 +25,38 @@ class Llama3Scaling:
     """Length of the sequences that the model was first trained on."""
 
 
-RopeScaling = LinearScaling | Llama3Scaling
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NTKScaling:
+    """NTK-aware interpolation (bloc97 2023; Peng et al. 2023, arXiv:2309.00071, section 3.1): the base grows to
+    ``theta * factor^(D / (D - 2))``, which divides the slowest rotation by `factor` and keeps the fastest."""
+
+    factor: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class YarnScaling:
+    """YaRN (Peng et al. 2023, arXiv:2309.00071): rotations are interpolated by their turns over the original length,
+    and the scores of attention are sharpened by ``(0.1 ln(factor) + 1)^2``."""
+
+    factor: float
+    slow_turns: float = 1.0
+    """Rotations with at most this many turns over the original length are divided by `factor` (the paper's alpha)."""
+    fast_turns: float = 32.0
+    """Rotations with at least this many turns are left alone (the paper's beta)."""
+    original_length: int
+    """Length of the sequences that the model was first trained on."""
+
+
+RopeScaling = LinearScaling | NTKScaling | YarnScaling | Llama3Scaling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
-    """A causal decoder of the Llama family: pre-norm, rotary positions, grouped-query attention, gated feed-forward."""
+    """A causal decoder, made of parts that are chosen by name; the defaults are those of the Llama family."""
 
-    architecture: str
-    """Family by its Hugging Face ``model_type``: ``llama``, ``mistral``, ``qwen2``, ``qwen3``."""
+    architecture: str = "composed"
+    """Family by its Hugging Face ``model_type`` (``llama``, ``mistral``, ``qwen2``, ``qwen3``), whose layout its
+    checkpoints have; ``composed`` for any other choice of parts."""
     vocab_size: int
     """Rows of the embedding."""
     width: int
@@ -43,17 +66,30 @@ class ModelConfig:
     heads: int
     """Query heads of a layer."""
     kv_heads: int
-    """Key and value heads of a layer; each serves ``heads / kv_heads`` query heads."""
+    """Key and value heads of a layer; each serves ``heads / kv_heads`` query heads: all are grouped-query attention,
+    1 is multi-query, `heads` multi-head attention."""
     head_dim: int
     """Size of one head; not always ``width / heads``."""
     ffn_width: int
     """Size between the two halves of the feed-forward layer (``intermediate_size``)."""
+    norm: str = "rms_norm"
+    """A name of `layers.norms.NORMS`."""
     norm_epsilon: float
-    """Added to the mean square in every RMSNorm."""
-    rope_theta: float
-    """Base of the rotary frequencies."""
+    """Added to the mean square or variance in every norm."""
+    residual: str = "pre"
+    """How a block adds to the stream and where it norms: a name of `architectures.blocks.BLOCKS`."""
+    feed_forward: str = "swiglu"
+    """A name of `layers.feedforward.FEED_FORWARDS`."""
+    ffn_bias: bool = False
+    """Biases in the feed-forward layer."""
+    positions: str = "rope"
+    """How positions are told apart: a name of `layers.positions.POSITIONS`."""
+    rope_theta: float = 10_000.0
+    """Base of the rotary frequencies (`rope`, `xpos`)."""
     rope_scaling: RopeScaling | None = None
     """How the rotary frequencies are stretched for long contexts."""
+    rotary_dim: int | None = None
+    """Numbers at the front of each head that are rotated; None rotates all (`rope`)."""
     qkv_bias: bool = False
     """Biases on the query, key and value projections (Qwen2)."""
     output_bias: bool = False
@@ -62,8 +98,6 @@ class ModelConfig:
     """RMSNorm over each head of queries and keys before the rotation (Qwen3)."""
     windows: tuple[int | None, ...] = ()
     """Sliding window of each layer, in tokens with the current one; None attends to all. Empty: all layers None."""
-    activation: str = "silu"
-    """Gate of the feed-forward layer, a name of `evalharness.stack.layers.activations`."""
     tied_embeddings: bool = False
     """Whether the vocabulary projection is the embedding matrix."""
     max_length: int
@@ -76,3 +110,12 @@ class ModelConfig:
     def window(self, layer: int) -> int | None:
         """Sliding window of a layer, or None for full attention."""
         return self.windows[layer] if self.windows else None
+
+    @property
+    def stored_dim(self) -> int:
+        """Numbers that a head's key and value each take in a cache: ALiBi adds some to each head."""
+        return self.head_dim + (ALIBI_DIMS if self.positions == "alibi" else 0)
+
+
+ALIBI_DIMS = 8
+"""Numbers that `alibi` adds to a head: two of them are used, eight keep rows aligned for matrix products."""

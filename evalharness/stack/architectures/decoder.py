@@ -1,7 +1,8 @@
-"""A causal decoder of the Llama family, top to bottom.
+"""A causal decoder made of the parts that its configuration names, top to bottom.
 
-A pass works on one line of tokens: sequences of any lengths, one after another, without padding. The
-`AttentionContext` says where each begins. Letters in names: T tokens, R chosen rows, W width, V vocabulary.
+A pass of the engine works on one line of tokens: sequences of any lengths, one after another, without padding. The
+`AttentionContext` says where each begins. In training, T stands for [B, T]: a batch of sequences. Letters in names:
+T tokens, R chosen rows, W width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evalharness.stack.architectures.blocks import BLOCKS, RunBlock, run_block
 from evalharness.stack.config import ModelConfig
-from evalharness.stack.layers.attention import Attention, AttentionContext
-from evalharness.stack.layers.feedforward import GatedFeedForward
+from evalharness.stack.layers.attention import AttentionContext
 from evalharness.stack.layers.linear import PackedLinear, can_pack, pack
-from evalharness.stack.layers.norms import RMSNorm
-from evalharness.stack.layers.positions import Rotation, rotary_frequencies, rotation
+from evalharness.stack.layers.norms import NORMS
+from evalharness.stack.layers.positions import POSITIONS
 
 
 class Decoder(nn.Module):
@@ -24,24 +25,31 @@ class Decoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.frequencies = rotary_frequencies(config.head_dim, config.rope_theta, config.rope_scaling)
         # Given a weight, an embedding draws none: drawing normal numbers on the meta device, where checkpoints are
         # loaded into, imports torch._dynamo (2.5 s).
         weight = torch.zeros(config.vocab_size, config.width)
         self.embedding = nn.Embedding.from_pretrained(weight, freeze=False)  # type: ignore[no-untyped-call]
-        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
-        self.norm = RMSNorm(config.width, config.norm_epsilon)
+        self.positions = POSITIONS[config.positions](config)
+        block = BLOCKS[config.residual]
+        self.blocks = nn.ModuleList(block(config, layer) for layer in range(config.layers))
+        self.norm = nn.Identity() if block.ends_normed else NORMS[config.norm](config.width, config.norm_epsilon)
         self.head: nn.Module = nn.Linear(config.width, config.vocab_size, bias=False)
         if config.tied_embeddings:
             self.head.weight = self.embedding.weight
 
     def forward(self, ids_T: Tensor, positions_T: Tensor, context: AttentionContext) -> Tensor:
         """Hidden states after the last block, before the final norm: shape [T, W]."""
-        x_TW = self.embedding(ids_T)
-        by = rotation(positions_T, self.frequencies, x_TW.dtype)
+        return self.stream(self.embedding(ids_T), positions_T, context)
+
+    def stream(
+        self, embedded_TW: Tensor, positions_T: Tensor, context: AttentionContext, run: RunBlock = run_block
+    ) -> Tensor:
+        """As `forward`, from the embeddings of the tokens on; `run` says how each block is run."""
+        x_TW = self.positions.embedded(embedded_TW, positions_T)
+        at = self.positions.prepare(positions_T, x_TW.dtype)
         for block in self.blocks:
-            x_TW = block(x_TW, by, context)
-        return x_TW  # type: ignore[no-any-return]
+            x_TW = run(block, x_TW, self.positions, at, context)  # type: ignore[arg-type]
+        return x_TW
 
     def logits(self, hidden_RW: Tensor) -> Tensor:
         """Scores of the next token in fp32, of shape [R, V], for the rows of `forward` that are wanted.
@@ -72,28 +80,3 @@ class Decoder(nn.Module):
     def dtype(self) -> torch.dtype:
         dtype: torch.dtype = self.embedding.weight.dtype
         return dtype
-
-
-class Block(nn.Module):
-    """``x + attention(norm(x))``, then ``x + feed_forward(norm(x))``."""
-
-    def __init__(self, config: ModelConfig, layer: int) -> None:
-        super().__init__()
-        self.attention_norm = RMSNorm(config.width, config.norm_epsilon)
-        self.attention = Attention(
-            layer=layer,
-            width=config.width,
-            heads=config.heads,
-            kv_heads=config.kv_heads,
-            head_dim=config.head_dim,
-            qkv_bias=config.qkv_bias,
-            output_bias=config.output_bias,
-            qk_norm_epsilon=config.norm_epsilon if config.qk_norm else None,
-            window=config.window(layer),
-        )
-        self.feed_forward_norm = RMSNorm(config.width, config.norm_epsilon)
-        self.feed_forward = GatedFeedForward(config.width, config.ffn_width, config.activation)
-
-    def forward(self, x_TW: Tensor, by: Rotation, context: AttentionContext) -> Tensor:
-        x_TW = x_TW + self.attention(self.attention_norm(x_TW), by, context)
-        return x_TW + self.feed_forward(self.feed_forward_norm(x_TW))  # type: ignore[no-any-return]

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from evalharness.stack.checkpoints.gguf import GGUFFile
-from evalharness.stack.config import LinearScaling, Llama3Scaling, ModelConfig, RopeScaling
+from evalharness.stack.config import (
+    LinearScaling,
+    Llama3Scaling,
+    ModelConfig,
+    NTKScaling,
+    RopeScaling,
+    YarnScaling,
+)
 from evalharness.stack.errors import CheckpointError
 
 FAMILIES = {
@@ -100,7 +107,7 @@ def config_from_hub(values: Mapping[str, Any], where: str) -> ModelConfig:
             output_bias=family != "qwen2" and bias,
             qk_norm=family == "qwen3",
             windows=_windows(values, layers),
-            activation=values.get("hidden_act", "silu"),
+            feed_forward=_gated(values.get("hidden_act", "silu"), where),
             tied_embeddings=bool(values.get("tie_word_embeddings", False)),
             max_length=values["max_position_embeddings"],
             bos_id=values.get("bos_token_id"),
@@ -126,6 +133,16 @@ GGUF_SIZES = ("embedding_length", "block_count", "attention.head_count", "feed_f
 def _size(value: Any, key: str, where: str) -> None:
     if type(value) is not int or value < 1:
         raise CheckpointError(f"{where}: the key '{key}' must be a whole number of at least 1, not {value!r:.40}.")
+
+
+GATES = {"silu": "swiglu", "gelu": "geglu", "gelu_pytorch_tanh": "geglu_tanh", "relu": "reglu"}
+"""Hugging Face's ``hidden_act`` to our feed-forward layer."""
+
+
+def _gated(activation: str, where: str) -> str:
+    if activation not in GATES:
+        raise CheckpointError(f"{where}: the activation '{activation}' is not known; known: {', '.join(GATES)}.")
+    return GATES[activation]
 
 
 def as_ids(value: int | list[int] | None) -> tuple[int, ...]:
@@ -156,8 +173,16 @@ def _scaling_from_hub(rope: Mapping[str, Any], values: Mapping[str, Any], where:
                 high_frequency_factor=rope["high_freq_factor"],
                 original_length=rope.get("original_max_position_embeddings") or values["max_position_embeddings"],
             )
+        case "yarn":
+            return YarnScaling(
+                factor=rope["factor"],
+                slow_turns=rope.get("beta_slow") or 1.0,
+                fast_turns=rope.get("beta_fast") or 32.0,
+                original_length=rope.get("original_max_position_embeddings") or values["max_position_embeddings"],
+            )
         case other:
-            raise CheckpointError(f"{where}: the RoPE scaling '{other}' is not known; known: default, linear, llama3.")
+            known = "default, linear, llama3, yarn"
+            raise CheckpointError(f"{where}: the RoPE scaling '{other}' is not known; known: {known}.")
 
 
 def _windows(values: Mapping[str, Any], layers: int) -> tuple[int | None, ...]:
@@ -185,7 +210,7 @@ def hub_config(config: ModelConfig, dtype: str) -> dict[str, Any]:
         "num_key_value_heads": config.kv_heads,
         "head_dim": config.head_dim,
         "intermediate_size": config.ffn_width,
-        "hidden_act": config.activation,
+        "hidden_act": {ours: hub for hub, ours in GATES.items()}[config.feed_forward],
         "rms_norm_eps": config.norm_epsilon,
         "rope_theta": config.rope_theta,
         "rope_scaling": _scaling_to_hub(config.rope_scaling),
@@ -220,6 +245,16 @@ def _scaling_to_hub(scaling: RopeScaling | None) -> dict[str, Any] | None:
                 "high_freq_factor": scaling.high_frequency_factor,
                 "original_max_position_embeddings": scaling.original_length,
             }
+        case YarnScaling():
+            return {
+                "rope_type": "yarn",
+                "factor": scaling.factor,
+                "beta_slow": scaling.slow_turns,
+                "beta_fast": scaling.fast_turns,
+                "original_max_position_embeddings": scaling.original_length,
+            }
+        case NTKScaling():
+            raise CheckpointError("the RoPE scaling 'ntk' has no place in a Hugging Face configuration.")
 
 
 # --------------------------------------------------------------------------- GGUF
@@ -290,7 +325,7 @@ def _llama3_from_divisors(file: GGUFFile, head_dim: int, theta: float) -> Llama3
 
     Every published Llama 3 has the three defaults of `Llama3Scaling`; the factor is the largest divisor.
     """
-    from evalharness.stack.layers.positions import llama3_divisors, rotary_frequencies
+    from evalharness.stack.layers.rotary import llama3_divisors, rotary_frequencies
 
     divisors = file.raw("rope_freqs.weight").view(np.float32)
     scaling = Llama3Scaling(factor=_decimal(float(divisors.max())))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from evalharness.stack.architectures.composed import COMPOSED, MODEL_TYPE, composed_from_json
 from evalharness.stack.architectures.families import as_ids, config_from_gguf, config_from_hub, tensor_names
 from evalharness.stack.checkpoints.gguf import GGUFFile
 from evalharness.stack.checkpoints.gguf_tokenizer import from_gguf
@@ -201,7 +202,9 @@ class FolderCheckpoint:
         ends = as_ids(self.folder.generation_values.get("eos_token_id"))
         if ends:  # what generation stops at is told by generation_config.json where it differs from config.json
             values["eos_token_id"] = list(ends)
-        self.config = config_from_hub(values, str(path / "config.json"))
+        where = str(path / "config.json")
+        composed = values.get("model_type") == MODEL_TYPE
+        self.config = composed_from_json(values, where) if composed else config_from_hub(values, where)
 
     @property
     def name(self) -> str:
@@ -222,12 +225,17 @@ class FolderCheckpoint:
         return from_folder(self.path)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        if self.config.architecture == COMPOSED:
+            yield from self.folder.tensors()
+            return
         ours = {hub: ours for ours, hub, _ in tensor_names(self.config)}
         for name, tensor in self.folder.tensors():
             if name in ours:
                 yield ours[name], tensor
 
     def stored_name(self, ours: str) -> str:
+        if self.config.architecture == COMPOSED:
+            return ours
         return next(name for known, name, _ in tensor_names(self.config) if known == ours)
 
     def fingerprint(self) -> str:

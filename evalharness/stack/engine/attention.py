@@ -50,9 +50,9 @@ class LineAttention:
         self._biases: dict[tuple[int, int | None], Tensor] = {}
 
     def attend(
-        self, layer: int, queries_THD: Tensor, keys_TGD: Tensor, values_TGD: Tensor, window: int | None
+        self, layer: int, queries_THD: Tensor, keys_TGD: Tensor, values_TGD: Tensor, *, scale: float, window: int | None
     ) -> Tensor:
-        scaled_THD = queries_THD * queries_THD.shape[-1] ** -0.5
+        scaled_THD = queries_THD * scale
         first, end = self._plan.first, self._plan.first + self._plan.count
         mixed: list[Tensor] = []
         if self._texts is not None:

@@ -56,7 +56,7 @@ class TokenStore:
         self._free: list[int] = []
         self.capacity = 0
         """Slots handed out so far."""
-        shape = (2, 0, config.kv_heads, config.head_dim)
+        shape = (2, 0, config.kv_heads, config.stored_dim)
         self.layers: list[Tensor] = [torch.empty(shape, **self._options) for _ in range(config.layers)]  # type: ignore[call-overload]
         """For each layer [2, slots, G, D]."""
         self.hidden: Tensor = torch.empty((0, config.width), **self._options)  # type: ignore[call-overload]
@@ -105,7 +105,7 @@ class TileStore:
         self._options = {"dtype": dtype, "device": device}
         self._budget = budget
         self._free: list[int] = []
-        self._shape = (config.kv_heads, TILE, config.head_dim)
+        self._shape = (config.kv_heads, TILE, config.stored_dim)
         self.capacity = 1
         """Tiles handed out so far, and tile 0."""
         self.layers: list[Tensor] = [torch.zeros((2, 1, *self._shape), **self._options) for _ in range(config.layers)]  # type: ignore[call-overload]
@@ -182,4 +182,4 @@ def _room(needed: int, room: int, most: int, device: torch.device) -> int:
 
 def bytes_per_token(config: ModelConfig, dtype: torch.dtype) -> int:
     """Memory of one token's keys and values."""
-    return config.layers * 2 * config.kv_heads * config.head_dim * dtype.itemsize
+    return config.layers * 2 * config.kv_heads * config.stored_dim * dtype.itemsize

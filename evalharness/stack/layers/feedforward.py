@@ -1,6 +1,8 @@
-"""Feed-forward layers."""
+"""Feed-forward layers by name."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -8,15 +10,56 @@ from evalharness.stack.layers.activations import ACTIVATIONS
 from evalharness.stack.layers.linear import SideBySide
 
 
-class GatedFeedForward(nn.Module):
-    """``down(activation(gate(x)) * up(x))``; with SiLU this is SwiGLU (Shazeer 2020, arXiv:2002.05202)."""
+class Shape(NamedTuple):
+    """What a name of `FEED_FORWARDS` stands for."""
 
-    def __init__(self, width: int, inner: int, activation: str) -> None:
+    activation: str
+    """A name of `ACTIVATIONS`."""
+    gated: bool
+
+
+FEED_FORWARDS = {
+    "relu": Shape("relu", gated=False),
+    "gelu": Shape("gelu", gated=False),
+    "gelu_tanh": Shape("gelu_tanh", gated=False),
+    "swish": Shape("swish", gated=False),
+    "reglu": Shape("relu", gated=True),
+    "geglu": Shape("gelu", gated=True),
+    "geglu_tanh": Shape("gelu_tanh", gated=True),
+    "swiglu": Shape("swish", gated=True),
+}
+"""The gated ones are named by Shazeer 2020, arXiv:2002.05202; ``geglu_tanh`` is what Gemma calls GeGLU."""
+
+
+class FeedForward(nn.Module):
+    """``down(activation(up(x)))`` (Vaswani et al. 2017, arXiv:1706.03762, section 3.3)."""
+
+    def __init__(self, width: int, inner: int, activation: str, *, bias: bool) -> None:
         super().__init__()
-        self.gate_up = SideBySide(gate=nn.Linear(width, inner, bias=False), up=nn.Linear(width, inner, bias=False))
-        self.down = nn.Linear(inner, width, bias=False)
+        self.up = nn.Linear(width, inner, bias=bias)
+        self.down = nn.Linear(inner, width, bias=bias)
+        self.activation = ACTIVATIONS[activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(self.activation(self.up(x)))  # type: ignore[no-any-return]
+
+
+class GatedFeedForward(nn.Module):
+    """``down(activation(gate(x)) * up(x))`` (Shazeer 2020, arXiv:2002.05202)."""
+
+    def __init__(self, width: int, inner: int, activation: str, *, bias: bool) -> None:
+        super().__init__()
+        self.gate_up = SideBySide(gate=nn.Linear(width, inner, bias=bias), up=nn.Linear(width, inner, bias=bias))
+        self.down = nn.Linear(inner, width, bias=bias)
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(x).chunk(2, dim=-1)
         return self.down(self.activation(gate) * up)  # type: ignore[no-any-return]
+
+
+def feed_forward(name: str, width: int, inner: int, *, bias: bool = False) -> nn.Module:
+    """The layer that a name of `FEED_FORWARDS` stands for."""
+    shape = FEED_FORWARDS[name]
+    layer = GatedFeedForward if shape.gated else FeedForward
+    return layer(width, inner, shape.activation, bias=bias)

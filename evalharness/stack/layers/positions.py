@@ -1,58 +1,157 @@
-"""Positions: rotary embedding (RoPE, Su et al. 2021, arXiv:2104.09864) and its scalings.
+"""How positions are told apart, by name: added to the embedding, or put into each layer's queries and keys.
 
-Letters in names: T tokens, H heads, D size of a head.
+Letters in names: T tokens, W width, H query heads, G key heads, N both, D size of a head.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from evalharness.stack.config import LinearScaling, Llama3Scaling, RopeScaling
-
-Rotation = tuple[Tensor, Tensor]
-"""Cosines, and sines with the sign of the other number of a pair, each of shape [T, 1, D] (the 1 is the heads')."""
+from evalharness.stack.config import ALIBI_DIMS, ModelConfig
+from evalharness.stack.layers.rotary import rotary_frequencies, rotate, rotation, sharpening
 
 
-def rotary_frequencies(head_dim: int, theta: float, scaling: RopeScaling | None = None) -> Tensor:
-    """Angles by which each pair of a head turns from one position to the next: ``theta^(-2i/D)``, scaled.
+class Positions(nn.Module):
+    """What every way has; by itself it is `none`: no positions but the order that the causal mask tells (Haviv et al.
+    2022, arXiv:2203.16634)."""
 
-    Returns fp32 of shape [D/2], in radians a token, on the CPU even below a ``torch.device`` context.
+    def embedded(self, x_TW: Tensor, positions_T: Tensor) -> Tensor:
+        """The embedding with positions in it."""
+        return x_TW
+
+    def prepare(self, positions_T: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """What `place` needs of these positions; made once a pass, as all layers place alike."""
+        return ()
+
+    def place(self, qk_TND: Tensor, heads: int, at: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """Queries, which are the first `heads` of the heads, and keys with positions in them."""
+        return qk_TND[..., :heads, :], qk_TND[..., heads:, :]
+
+
+class Sinusoidal(Positions):
+    """``x + sin(p w_i)`` at the even and ``x + cos(p w_i)`` at the odd numbers, ``w_i = 10000^(-2i/W)``.
+
+    Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
     """
-    exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device="cpu") / head_dim
-    frequencies = 1.0 / theta**exponents
-    match scaling:
-        case None:
-            return frequencies
-        case LinearScaling(factor=factor):
-            return frequencies / factor
-        case Llama3Scaling():
-            return frequencies / llama3_divisors(frequencies, scaling)
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.frequencies = rotary_frequencies(config.width, 10_000.0)
+
+    def embedded(self, x_TW: Tensor, positions_T: Tensor) -> Tensor:
+        angles = positions_T.float()[..., None] * self.frequencies.to(positions_T.device)
+        added_TW = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)
+        return x_TW + added_TW[..., : x_TW.shape[-1]].to(x_TW.dtype)
 
 
-def llama3_divisors(frequencies: Tensor, scaling: Llama3Scaling) -> Tensor:
-    """What Llama 3.1 divides each frequency by: 1 for fast rotations, `factor` for slow ones, a blend between.
+class Learned(Positions):
+    """``x + table[p]``, a vector that is learned for each position up to `max_length` (Gehring et al. 2017,
+    arXiv:1705.03122; GPT-2)."""
 
-    With ``turns = original_length * frequency / 2 pi`` and ``s = (turns - low) / (high - low)`` cut to [0, 1]:
-    ``frequency / divisor = (1 - s) * frequency / factor + s * frequency``.
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(config.max_length, config.width))
+
+    def embedded(self, x_TW: Tensor, positions_T: Tensor) -> Tensor:
+        return x_TW + nn.functional.embedding(positions_T, self.weight)
+
+
+class Rope(Positions):
+    """Each pair of numbers of a head is turned by an angle that grows with the position (`layers.rotary`).
+
+    Su et al. 2021, arXiv:2104.09864. With `rotary_dim`, only that many numbers at the front of a head are turned
+    (GPT-NeoX, Black et al. 2022, arXiv:2204.06745).
     """
-    turns = scaling.original_length * frequencies / (2 * math.pi)
-    low, high = scaling.low_frequency_factor, scaling.high_frequency_factor
-    kept = ((turns - low) / (high - low)).clamp(0, 1)
-    return 1.0 / ((1 - kept) / scaling.factor + kept)
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.turned = config.rotary_dim or config.head_dim
+        self.partial = self.turned < config.head_dim
+        self.frequencies = rotary_frequencies(self.turned, config.rope_theta, config.rope_scaling)
+        self.sharpening = sharpening(config.rope_scaling)
+
+    def prepare(self, positions_T: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        return rotation(positions_T, self.frequencies, dtype, self.sharpening)
+
+    def place(self, qk_TND: Tensor, heads: int, at: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        if self.partial:
+            turned, kept = qk_TND[..., : self.turned], qk_TND[..., self.turned :]
+            placed_TND = torch.cat((rotate(turned, at[0], at[1]), kept), dim=-1)
+        else:
+            placed_TND = rotate(qk_TND, at[0], at[1])
+        return placed_TND[..., :heads, :], placed_TND[..., heads:, :]
 
 
-def rotation(positions_T: Tensor, frequencies: Tensor, dtype: torch.dtype) -> Rotation:
-    """Cosines and sines of the angles at the positions; computed in fp32, returned in `dtype`."""
-    angles = positions_T.float()[:, None, None] * frequencies.to(positions_T.device)
-    cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)
-    return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
+class XPos(Rope):
+    """RoPE whose pairs fade with the distance: queries times ``z_i^(p/512)``, keys times ``z_i^(-p/512)``, with
+    ``z_i = (2i/D + 0.4) / 1.4``.
+
+    Sun et al. 2022, arXiv:2212.10554, section 3.
+    """
+
+    GAMMA, SCALE_BASE = 0.4, 512
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        pairs = torch.arange(0, self.turned, 2, dtype=torch.float32, device="cpu") / self.turned
+        self.log_fading = ((pairs + self.GAMMA) / (1 + self.GAMMA)).log().repeat(2) / self.SCALE_BASE
+
+    def prepare(self, positions_T: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        powers = positions_T.float()[..., None, None] * self.log_fading.to(positions_T.device)
+        return *super().prepare(positions_T, dtype), powers.exp().to(dtype), (-powers).exp().to(dtype)
+
+    def place(self, qk_TND: Tensor, heads: int, at: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        queries, keys = super().place(qk_TND, heads, at[:2])
+        return queries * at[2], keys * at[3]
 
 
-def rotate(x_THD: Tensor, by: Rotation) -> Tensor:
-    """Turn the pairs ``(x[i], x[i + D/2])`` of every head (the layout of Hugging Face's checkpoints)."""
-    cos, sin = by
-    others_THD = x_THD.view(*x_THD.shape[:-1], 2, -1).flip(-2).view(x_THD.shape)
-    return x_THD * cos + others_THD * sin
+class Alibi(Positions):
+    """Scores fall with the distance: ``q_i k_j - m_h (i - j)`` with a slope for each head.
+
+    Press et al. 2021, arXiv:2108.12409. The term is written as more numbers of each head, so that attention need not
+    know of it: with ``p = 256 a + b``, keys get ``(a_j, b_j, 1, 1)`` and queries ``m (256, 1, -256 a_i, -b_i)``. Split
+    like that, every number of a key is exact in bf16; what rounding does to the last two of a query is alike for all
+    keys, which attention cannot see.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        # The scores are scaled by 1/sqrt(D) afterwards.
+        self.slopes = torch.tensor(alibi_slopes(config.heads), device="cpu") * math.sqrt(config.head_dim)
+
+    def prepare(self, positions_T: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        high, low = (positions_T // 256).float(), (positions_T % 256).float()
+        ones, room = torch.ones_like(high), torch.zeros(*high.shape, ALIBI_DIMS - 4, device=high.device)
+        keys_TD = torch.cat((torch.stack((high, low, ones, ones), dim=-1), room), dim=-1)
+        mirrored_TD = torch.cat((torch.stack((256 * ones, ones, -256 * high, -low), dim=-1), room), dim=-1)
+        slopes_H1 = self.slopes.to(high.device)[:, None]
+        return (mirrored_TD[..., None, :] * slopes_H1).to(dtype), keys_TD[..., None, :].to(dtype)
+
+    def place(self, qk_TND: Tensor, heads: int, at: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        queries, keys = qk_TND[..., :heads, :], qk_TND[..., heads:, :]
+        more_queries = at[0].expand(*queries.shape[:-1], ALIBI_DIMS)
+        more_keys = at[1].expand(*keys.shape[:-1], ALIBI_DIMS)
+        return torch.cat((queries, more_queries), dim=-1), torch.cat((keys, more_keys), dim=-1)
+
+
+def alibi_slopes(heads: int) -> list[float]:
+    """``2^(-8h/H)`` for h = 1..H where H is a power of two; else those of the next smaller power, and every second one
+    of the next larger."""
+    power = 2 ** math.floor(math.log2(heads))
+    slopes = [2.0 ** (-8 * (head + 1) / power) for head in range(power)]
+    between = [2.0 ** (-4 * (head + 1) / power) for head in range(0, 2 * power, 2)]
+    return slopes + between[: heads - power]
+
+
+POSITIONS: dict[str, Callable[[ModelConfig], Positions]] = {
+    "none": lambda config: Positions(),
+    "sinusoidal": Sinusoidal,
+    "learned": Learned,
+    "rope": Rope,
+    "xpos": XPos,
+    "alibi": Alibi,
+}

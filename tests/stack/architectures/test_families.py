@@ -118,7 +118,7 @@ def test_transformers_reads_our_configuration(saved):
         ({"model_type": "gpt2"}, "architecture 'gpt2' is not known; known: llama, mistral, qwen2, qwen3"),
         ({"hidden_size": None}, "the key 'hidden_size' is missing"),
         ({"mlp_bias": True}, "mlp_bias"),
-        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}}, "RoPE scaling 'yarn' is not known"),
+        ({"rope_parameters": {"rope_type": "longrope", "rope_theta": 1.0}}, "RoPE scaling 'longrope' is not known"),
     ],
 )
 def test_what_is_not_covered_is_refused_in_a_sentence(change, sentence):
