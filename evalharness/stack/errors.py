@@ -25,3 +25,7 @@ class TextFileError(StackError):
 
 class CorpusError(StackError):
     """A corpus is wrong: its options, a file of texts, a shard, or a tokenizer that it was not made with."""
+
+
+class TrainingError(StackError):
+    """A training cannot be done as asked: options, data and model that do not go together, a loss that is no number."""

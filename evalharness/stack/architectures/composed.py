@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, TypeVar
 
-from evalharness.stack.config import LinearScaling, Llama3Scaling, ModelConfig, NTKScaling, YarnScaling
+from evalharness.stack.config import (
+    PARTS,
+    LinearScaling,
+    Llama3Scaling,
+    ModelConfig,
+    NTKScaling,
+    RopeScaling,
+    YarnScaling,
+)
 from evalharness.stack.errors import CheckpointError
+
+T = TypeVar("T")
 
 MODEL_TYPE = "evalharness"
 """The ``model_type`` in a composed model's ``config.json``."""
 COMPOSED = "composed"
 """The `architecture` of such a model."""
-SCALINGS = {"linear": LinearScaling, "ntk": NTKScaling, "yarn": YarnScaling, "llama3": Llama3Scaling}
+SCALINGS: dict[str, type[RopeScaling]] = {
+    "linear": LinearScaling,
+    "ntk": NTKScaling,
+    "yarn": YarnScaling,
+    "llama3": Llama3Scaling,
+}
 """Scalings of rotary frequencies by name."""
+ALIBI_LONGEST = 65_536
+"""Positions that `alibi` tells apart: 256 times 256, which bf16 holds exactly."""
+XPOS_LONGEST = 32_768
+"""Positions of `xpos`: its largest number is ``(1.4 / 0.4)^(p / 512)``, and fp32 ends near p = 36,000."""
+SIZES = ("vocab_size", "width", "layers", "heads", "kv_heads", "head_dim", "ffn_width", "max_length")
 
 
 def composed_to_json(config: ModelConfig) -> dict[str, Any]:
     """The ``config.json`` that `composed_from_json` reads back."""
     values = asdict(config)
+    del values["architecture"]
     if config.rope_scaling is not None:
         kind = next(name for name, kind in SCALINGS.items() if isinstance(config.rope_scaling, kind))
         values["rope_scaling"] = {"kind": kind} | values["rope_scaling"]
@@ -30,55 +52,97 @@ def composed_from_json(values: Mapping[str, Any], where: str) -> ModelConfig:
     """The configuration that a composed model's ``config.json`` holds; `where` names it in errors.
 
     Raises:
-        CheckpointError: a key is missing or unknown, or a part has a name that is not known.
+        CheckpointError: a key is missing, unknown or of the wrong type, or a part has a name that is not known.
     """
-    known = {field.name for field in fields(ModelConfig)}
     told = {key: value for key, value in values.items() if key != "model_type"}
-    if unknown := sorted(told.keys() - known):
-        raise CheckpointError(f"{where}: the key '{unknown[0]}' is not known; this version may be too old for it.")
-    try:
-        if told.get("rope_scaling") is not None:
-            scaling = dict(told["rope_scaling"])
-            told["rope_scaling"] = SCALINGS[scaling.pop("kind")](**scaling)
-        for key in ("windows", "eos_ids"):
-            told[key] = tuple(told.get(key, ()))
-        config = ModelConfig(**told)
-    except (TypeError, KeyError) as error:
-        raise CheckpointError(f"{where}: not a complete configuration ({error}).") from None
+    if told.get("rope_scaling") is not None:
+        scaling = dict(told["rope_scaling"]) if isinstance(told["rope_scaling"], Mapping) else {}
+        kind = str(scaling.pop("kind", ""))
+        if kind not in SCALINGS:
+            raise CheckpointError(f"{where}: {unknown_name('rope_scaling', kind, SCALINGS)}")
+        told["rope_scaling"] = _validated(SCALINGS[kind], scaling, f"{where}, rope_scaling")
+    if "architecture" in told:
+        raise CheckpointError(f"{where}: the key 'architecture' is not known; model_type says what the folder holds.")
+    config = _validated(ModelConfig, told, where)
     check_parts(config, where)
     return config
+
+
+def _validated(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+    """A dataclass of its fields' values.
+
+    Raises:
+        CheckpointError: a key is missing, unknown or of the wrong type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    if unknown := sorted(values.keys() - {field.name for field in fields(kind)}):  # type: ignore[arg-type]
+        raise CheckpointError(f"{where}: the key '{unknown[0]}' is not known; this version may be too old for it.")
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        missing = "missing" in fault["type"]
+        said = "is missing; it is not a complete configuration" if missing else f"has a wrong value: {fault['msg']}"
+        raise CheckpointError(f"{where}: the key '{fault['loc'][0]}' {said}.") from None
+
+
+# --------------------------------------------------------------------------- what goes together
 
 
 def check_parts(config: ModelConfig, where: str) -> None:
     """See that every part is known and that the sizes go together.
 
     Raises:
-        CheckpointError: a name that is not known, or sizes that do not divide.
+        CheckpointError: the first fault of `faults`.
     """
-    from evalharness.stack.architectures.blocks import BLOCKS
-    from evalharness.stack.layers.feedforward import FEED_FORWARDS
-    from evalharness.stack.layers.norms import NORMS
-    from evalharness.stack.layers.positions import POSITIONS
+    for fault in faults(config):
+        raise CheckpointError(f"{where}: {fault}")
 
-    parts: dict[str, Mapping[str, Any]] = {
-        "norm": NORMS,
-        "residual": BLOCKS,
-        "feed_forward": FEED_FORWARDS,
-        "positions": POSITIONS,
-    }
-    for key, names in parts.items():
-        if getattr(config, key) not in names:
-            raise CheckpointError(f"{where}: no {key} is called '{getattr(config, key)}'; known: {', '.join(names)}.")
+
+def faults(config: ModelConfig) -> Iterator[str]:
+    """What is wrong with a configuration, a sentence each: names that are not known, sizes that do not divide,
+    positions that do not reach to the longest sequence."""
+    for key, names in PARTS.items():
+        name = getattr(config, key)
+        if name not in names:
+            yield unknown_name(key, name, names)
+    for key in SIZES:
+        if getattr(config, key) < 1:
+            yield f"{key} is {getattr(config, key)}; give a whole number of at least 1."
+            return
     if config.heads % config.kv_heads:
-        raise CheckpointError(
-            f"{where}: {config.heads} query heads cannot share {config.kv_heads} key heads evenly; give a kv_heads "
-            "that divides heads."
-        )
-    turned = config.rotary_dim or config.head_dim
-    if config.positions in ("rope", "xpos") and (turned % 2 or turned > config.head_dim):
-        raise CheckpointError(
-            f"{where}: {turned} numbers of a head of {config.head_dim} cannot be turned in pairs; give an even number "
-            "of at most head_dim."
+        yield (
+            f"{config.heads} query heads cannot share {config.kv_heads} key heads evenly; give a kv_heads that "
+            "divides heads."
         )
     if config.windows and len(config.windows) != config.layers:
-        raise CheckpointError(f"{where}: {len(config.windows)} windows for {config.layers} layers; give one for each.")
+        yield f"{len(config.windows)} windows for {config.layers} layers; give one for each."
+    if any(window is not None and window < 1 for window in config.windows):
+        yield "a window is below 1; a token sees at least itself."
+    yield from _position_faults(config)
+
+
+def _position_faults(config: ModelConfig) -> Iterator[str]:
+    rotary = config.positions in ("rope", "xpos")
+    turned = config.head_dim if config.rotary_dim is None else config.rotary_dim
+    if rotary and (turned % 2 or not 0 < turned <= config.head_dim):
+        yield (
+            f"{turned} numbers of a head of {config.head_dim} cannot be turned in pairs; give an even rotary_dim of at "
+            "most head_dim."
+        )
+    if rotary and turned < 4 and isinstance(config.rope_scaling, NTKScaling):
+        yield f"the scaling ntk needs at least 4 numbers of a head that are turned, not {turned}."
+    if not rotary and (config.rotary_dim is not None or config.rope_scaling is not None):
+        yield f"rotary_dim and rope_scaling are for the positions rope and xpos, not '{config.positions}'."
+    longest = {"xpos": XPOS_LONGEST, "alibi": ALIBI_LONGEST}.get(config.positions)
+    if longest is not None and config.max_length > longest:
+        yield f"the positions '{config.positions}' reach to {longest:,} tokens, not {config.max_length:,}."
+
+
+def unknown_name(key: str, name: str, known: Iterable[str]) -> str:
+    """A sentence about a name that none of `known` is, with the closest of them."""
+    names = list(known)
+    close = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=0.5)
+    meant = f"did you mean '{close[0]}'? Known" if close else "known"
+    return f"no {key} is called '{name}'; {meant}: {', '.join(names)}."

@@ -86,6 +86,8 @@ def config_from_hub(values: Mapping[str, Any], where: str) -> ModelConfig:
     if values.get("mlp_bias"):
         raise CheckpointError(f"{where}: biases in the feed-forward layers (mlp_bias) are not covered.")
     try:
+        if _rope(values).get("partial_rotary_factor", 1.0) != 1.0:
+            raise CheckpointError(f"{where}: heads that are turned in part (partial_rotary_factor) are not covered.")
         for key in HUB_SIZES:
             _size(values[key], key, where)
         heads, width = values["num_attention_heads"], values["hidden_size"]
@@ -174,6 +176,11 @@ def _scaling_from_hub(rope: Mapping[str, Any], values: Mapping[str, Any], where:
                 original_length=rope.get("original_max_position_embeddings") or values["max_position_embeddings"],
             )
         case "yarn":
+            for key in ("attention_factor", "mscale", "mscale_all_dim"):
+                if rope.get(key) is not None:
+                    raise CheckpointError(f"{where}: '{key}' of the RoPE scaling 'yarn' is not covered.")
+            if not rope.get("truncate", True):
+                raise CheckpointError(f"{where}: the RoPE scaling 'yarn' without 'truncate' is not covered.")
             return YarnScaling(
                 factor=rope["factor"],
                 slow_turns=rope.get("beta_slow") or 1.0,

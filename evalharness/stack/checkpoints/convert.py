@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalharness.stack.architectures.families import hub_config, tensor_names
-from evalharness.stack.checkpoints.huggingface import write_folder
+from evalharness.stack.architectures.composed import COMPOSED
+from evalharness.stack.architectures.families import FAMILIES
 from evalharness.stack.checkpoints.load import open_checkpoint
+from evalharness.stack.checkpoints.save import save_model, with_family
+from evalharness.stack.errors import CheckpointError
+from evalharness.stack.new_folder import new_folder
 
 if TYPE_CHECKING:
     import torch
@@ -17,17 +20,22 @@ def convert(source: Path, target: Path, dtype: torch.dtype | None = None) -> Non
     """Write the GGUF file or folder `source` as the new folder `target`, with the weights in `dtype` (fp32).
 
     The folder holds ``config.json``, ``model.safetensors``, ``tokenizer.json`` with the pre-tokenizer written out,
-    ``tokenizer_config.json`` with the chat template, and ``generation_config.json``.
+    ``tokenizer_config.json`` with the chat template, and ``generation_config.json``. It appears under its name only
+    when it is complete.
 
     Raises:
-        CheckpointError: `source` cannot be read, or `target` exists and is not empty.
+        CheckpointError: `source` cannot be read or has parts that are no family's, or `target` exists and is not empty.
     """
     import torch
 
-    dtype = dtype or torch.float32
     checkpoint = open_checkpoint(source)
+    config = with_family(checkpoint.config)
+    if config.architecture == COMPOSED:
+        raise CheckpointError(
+            f"{source} is made of parts that no family of Hugging Face's has ({', '.join(FAMILIES)} are known here); "
+            "use the folder as it is."
+        )
     tokenizer = checkpoint.tokenizer()
-    names = {ours: hub for ours, hub, _ in tensor_names(checkpoint.config)}
-    tensors = {names[ours]: tensor.to(dtype).contiguous() for ours, tensor in checkpoint.tensors()}
-    values = hub_config(checkpoint.config, str(dtype).removeprefix("torch."))
-    write_folder(target, checkpoint.config, values, tensors, tokenizer)
+    weights = {name: tensor.to(dtype or torch.float32) for name, tensor in checkpoint.tensors()}
+    with new_folder(target) as partial:
+        save_model(partial, config, weights, tokenizer)

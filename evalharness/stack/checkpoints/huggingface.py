@@ -11,7 +11,6 @@ from safetensors import SafetensorError, safe_open
 
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.errors import CheckpointError
-from evalharness.stack.new_folder import new_folder
 from evalharness.stack.tokenization.text import TextTokenizer, read_json, write_json, write_tokenizer
 
 if TYPE_CHECKING:
@@ -81,27 +80,22 @@ def _opened(shard: Path) -> Any:
 # --------------------------------------------------------------------------- writing
 
 
-def write_folder(
-    target: Path,
+def write_files(
+    folder: Path,
     config: ModelConfig,
     values: Mapping[str, Any],
     tensors: Mapping[str, torch.Tensor],
-    tokenizer: TextTokenizer,
+    tokenizer: TextTokenizer | None,
 ) -> None:
-    """Write weights (by Hugging Face's names), ``config.json`` (`values`), tokenizer and generation defaults.
-
-    The folder appears under its name only when it is complete.
-
-    Raises:
-        CheckpointError: `target` exists and is not an empty folder.
-    """
+    """Write weights (by the names of the layout), ``config.json`` (`values`), generation defaults, and the tokenizer
+    if there is one, into a folder that is there."""
     from safetensors.torch import save_file
 
-    with new_folder(target) as partial:
-        save_file(dict(tensors), partial / SINGLE, metadata={"format": "pt"})
-        write_json(partial / "config.json", values)
-        write_json(partial / "generation_config.json", _generation(config))
-        write_tokenizer(partial, tokenizer, max_length=config.max_length)
+    save_file(dict(tensors), folder / SINGLE, metadata={"format": "pt"})
+    write_json(folder / "config.json", values)
+    write_json(folder / "generation_config.json", _generation(config))
+    if tokenizer is not None:
+        write_tokenizer(folder, tokenizer, max_length=config.max_length)
 
 
 def _generation(config: ModelConfig) -> dict[str, Any]:

@@ -116,17 +116,23 @@ def build(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device | str
     with torch.device("meta"):
         model = Decoder(checkpoint.config)
     tensors = {name: tensor.to(device=device, dtype=dtype) for name, tensor in checkpoint.tensors()}
-    for name, expected in model.state_dict().items():
+    wanted = model.state_dict()
+    if surplus := sorted(tensors.keys() - wanted.keys()):
+        raise CheckpointError(
+            f"{checkpoint.path}: the weights '{checkpoint.stored_name(surplus[0])}' belong to no part that the "
+            "configuration names; it is another model's."
+        )
+    for name, expected in wanted.items():
         if name == "head.weight" and checkpoint.config.tied_embeddings:
             tensors[name] = tensors["embedding.weight"]
         elif name not in tensors:
             stored = checkpoint.stored_name(name)
             raise CheckpointError(f"{checkpoint.path} lacks the weights '{stored}'; it is not a complete checkpoint.")
         if tensors[name].shape != expected.shape:
-            found, wanted = tuple(tensors[name].shape), tuple(expected.shape)
+            found, asked = tuple(tensors[name].shape), tuple(expected.shape)
             raise CheckpointError(
                 f"{checkpoint.path}: the weights '{checkpoint.stored_name(name)}' have the shape {found}, "
-                f"but the configuration asks for {wanted}."
+                f"but the configuration asks for {asked}."
             )
     model.load_state_dict(tensors, assign=True)
     if checkpoint.config.tied_embeddings:
@@ -199,11 +205,11 @@ class FolderCheckpoint:
         self.path = path
         self.folder = HuggingFaceFolder(path)
         values = dict(self.folder.values)
+        composed = values.get("model_type") == MODEL_TYPE
         ends = as_ids(self.folder.generation_values.get("eos_token_id"))
         if ends:  # what generation stops at is told by generation_config.json where it differs from config.json
-            values["eos_token_id"] = list(ends)
+            values["eos_ids" if composed else "eos_token_id"] = list(ends)
         where = str(path / "config.json")
-        composed = values.get("model_type") == MODEL_TYPE
         self.config = composed_from_json(values, where) if composed else config_from_hub(values, where)
 
     @property

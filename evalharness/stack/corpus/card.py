@@ -15,8 +15,9 @@ from typing import Any
 from evalharness.stack.corpus.decontamination import Benchmarks
 from evalharness.stack.corpus.options import PipelineOptions
 from evalharness.stack.corpus.packing import PackedSource
-from evalharness.stack.corpus.shards import ShardRecord, Shards, read_outcomes, shard_stem, write_whole
+from evalharness.stack.corpus.shards import ShardRecord, Shards, read_outcomes, shard_stem
 from evalharness.stack.corpus.stages import Stages
+from evalharness.stack.durable import write_whole
 
 CORPUS, CARD, CONTAMINATED_ITEMS = "corpus.json", "card.md", "contaminated.json"
 FORMAT = 1

@@ -24,10 +24,10 @@ from evalharness.stack.corpus.shards import (
     read_record,
     read_signatures,
     shard_stem,
-    write_whole,
 )
 from evalharness.stack.corpus.stages import CONTAMINATED, Processed, Stages
 from evalharness.stack.corpus.workers import Workers
+from evalharness.stack.durable import write_whole
 from evalharness.stack.errors import CorpusError
 
 BEGUN, LOCK = "pipeline.json", ".lock"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,11 +21,11 @@ from numpy.typing import NDArray
 
 from evalharness.stack.corpus.deduplication import EXACT_BYTES, Signature
 from evalharness.stack.corpus.encoding import Ids
+from evalharness.stack.durable import sha256_of, write_whole
 from evalharness.stack.errors import CorpusError
 
 OFFSETS = np.dtype("<u8")
 PARTS = ("tokens", "offsets", "documents.jsonl", "signatures")
-PARTIAL = ".partial"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,24 +43,6 @@ class ShardRecord:
     """Whether it ends its source."""
     sizes: Mapping[str, int]
     sha256: Mapping[str, str]
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside its place, on the disk, and rename it: it is there as a whole or not at all.
-
-    Raises:
-        OSError: the disk refuses; what was there before stays.
-    """
-    partial = path.with_name(path.name + PARTIAL)
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 class ShardWriter:
@@ -155,10 +136,9 @@ def check_sha256(stem: Path, record: ShardRecord) -> None:
     """Raises CorpusError where a file is no longer what was written."""
     for part in PARTS:
         path = part_of(stem, part)
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != record.sha256[part]:
-                raise CorpusError(f"{path}: its bytes are not those that were written (sha256); delete "
-                                  f"{stem.name}.json beside it and build again, which makes it anew.")  # fmt: skip
+        if sha256_of(path) != record.sha256[part]:
+            raise CorpusError(f"{path}: its bytes are not those that were written (sha256); delete "
+                              f"{stem.name}.json beside it and build again, which makes it anew.")  # fmt: skip
 
 
 def read_outcomes(stem: Path) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,98 @@
+"""`evalharness pretrain CONFIG.yaml`: train a model on a corpus, evaluated as it trains; goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from evalharness.stack.training.loop import Outcome
+
+HELP = "Train a model as a YAML says, evaluated as it trains; the same command goes on where it was stopped."
+
+app = typer.Typer(help=HELP)
+
+
+@app.command(help=HELP)
+def pretrain(
+    config: Annotated[Path, typer.Argument(help="The YAML of the training (docs/pretraining.md).")],
+    dry_run: Annotated[bool, typer.Option(
+        "--dry-run", help="Print parameters, memory, time and data, and train nothing.")] = False,
+    start: Annotated[int | None, typer.Option(
+        "--from", help="The step of the checkpoint to go on from; later ones are deleted.", min=0)] = None,
+    changes: Annotated[list[str] | None, typer.Option(
+        "--set", help="KEY=VALUE in place of the YAML's, as in --set batch.sequences=8. Repeatable.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="A mirror of data sets, for the evaluation.")] = None,
+    include: Annotated[list[Path] | None, typer.Option(help="A folder with task files of your own.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:  # fmt: skip
+    import os
+
+    from evalharness.backends.stack_errors import stack_errors
+    from evalharness.cli.training_view import shown
+
+    options, evaluation = read_options(config, changes or [])
+    base = config.resolve().parent
+    quiet = quiet or os.environ.get("RANK", "0") != "0"
+    with stack_errors("stack,training"):
+        from evalharness.stack.training.pretrain import pretrain as train
+
+        if dry_run:
+            return
+        evaluator = None
+        with shown(options.steps, quiet=quiet) as tell:
+            outcome = train(options, base, evaluator=evaluator, start=start, tell=tell)
+    _end(outcome, base / options.folder, quiet=quiet)
+
+
+def _end(outcome: Outcome, folder: Path, *, quiet: bool) -> None:
+    """Say how it ended, and leave with the code for it.
+
+    Raises:
+        typer.Exit: 1 where an evaluation stopped it, 130 where it was asked to.
+    """
+    if not quiet:
+        typer.echo(f"{outcome.step:,} steps done, last loss {outcome.loss:.4f}; {folder}")
+        if outcome.reason:
+            typer.echo(outcome.reason)
+    if outcome.ending == "evaluation":
+        raise typer.Exit(1)
+    if outcome.ending == "asked":
+        raise typer.Exit(130)
+
+
+def read_options(config: Path, changes: list[str]) -> tuple[Any, Any]:
+    """The training's options, and those of its evaluation, which the stack knows nothing of.
+
+    Raises:
+        DataError, UsageError: what is wrong with the file or a change.
+    """
+    from evalharness.options import parse_options
+    from evalharness.stack.training.options import PretrainOptions
+    from evalharness.tasks.files import read_yaml
+
+    values = dict(read_yaml(config))
+    for change in changes:
+        _set(values, change)
+    evaluation = values.pop("evaluation", None)
+    return parse_options(PretrainOptions, values, str(config)), evaluation
+
+
+def _set(values: dict[str, Any], change: str) -> None:
+    import yaml
+
+    from evalharness.errors import UsageError
+
+    key, equals, text = change.partition("=")
+    if not equals:
+        raise UsageError(f"--set {change}: give KEY=VALUE, as in --set batch.sequences=8.")
+    *path, last = key.split(".")
+    for part in path:
+        inner = values.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise UsageError(f"--set {change}: '{part}' has no keys in this YAML; set it as a whole.")
+        values[part] = dict(inner)
+        values = values[part]
+    values[last] = yaml.safe_load(text)

@@ -1,0 +1,269 @@
+"""What a training will take, told before it starts: parameters, operations, memory, room on the disk, time.
+
+Models are given as modules, on the meta device if they need not be there, and are walked: nothing here knows which
+parts a decoder is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from evalharness.stack.architectures.blocks import Block, run_block
+from evalharness.stack.architectures.decoder import Decoder
+from evalharness.stack.config import ModelConfig
+from evalharness.stack.layers.attention import Attention, AttentionContext
+from evalharness.stack.layers.positions import Positions
+from evalharness.stack.training.attention import BatchAttention
+from evalharness.stack.training.groups import OptimizerRule, group_parameters
+from evalharness.stack.training.losses import FEWEST_ROWS, LOGITS
+
+PARTS = ("embedding", "attention", "feed_forward", "norms", "head", "other")
+LOOKED_UP = ("embedding", "positions")
+"""Modules whose matrices are tables: a token takes a row, and there is no product."""
+WIDE = 4
+"""Bytes of a number in fp32."""
+
+
+def parameters_by_part(model: nn.Module) -> dict[str, int]:
+    """How many numbers each of `PARTS` learns; a head that is tied to the embedding counts there."""
+    counts = dict.fromkeys(PARTS, 0)
+    for name, parameter in model.named_parameters():
+        counts[_part(name.split("."))] += parameter.numel()
+    return counts
+
+
+def _part(path: Sequence[str]) -> str:
+    if any(name.endswith("norm") for name in path):
+        return "norms"
+    if set(path) & set(LOOKED_UP):
+        return "embedding"
+    return next((name for name in path if name in PARTS), "other")
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """Additions and multiplications for one token of a training, forward and backward."""
+
+    matrices: int
+    """6 for each weight that a token is multiplied by: 2 forward, and 2 for each of the gradients by input and weight.
+    The head counts, tied or not; looking up embeddings does not."""
+    attention: int
+    """12 for each number of the heads' queries and each key seen, half of them for scores and half for mixing values.
+    A token sees half of a sequence under a causal mask, less in a window: PaLM's count (Chowdhery et al. 2022, arXiv
+    2204.02311, appendix B), which takes all of it, is greater. Documents that are told apart see still less."""
+    recomputed: int
+    """Forward through the blocks a second time, where they are computed again."""
+
+    @property
+    def needed(self) -> int:
+        """Without what is computed again: model FLOPs, of which the share of a machine's peak is told."""
+        return self.matrices + self.attention
+
+
+def operations(model: nn.Module, length: int, *, recompute: bool = False) -> Operations:
+    """For sequences of `length` tokens."""
+    layers = [module for module in model.modules() if isinstance(module, Attention)]
+    attention = sum(layer.heads * layer.head_dim * keys_seen(length, layer.window) for layer in layers)
+    again = 2 * _multiplied(model.get_submodule("blocks")) + 4 * attention if recompute else 0
+    return Operations(6 * _multiplied(model), round(12 * attention), round(again))
+
+
+def _multiplied(model: nn.Module) -> int:
+    """Numbers in the matrices that a token is multiplied by; one that two modules share counts in both."""
+    return sum(
+        weight.numel()
+        for name, module in model.named_modules()
+        if not set(name.split(".")) & set(LOOKED_UP)
+        for weight in module.parameters(recurse=False)
+        if weight.dim() >= 2
+    )
+
+
+def keys_seen(length: int, window: int | None) -> float:
+    """How many keys a token sees in the mean over a sequence, itself among them."""
+    most = min(window or length, length)
+    return most - most * (most - 1) / (2 * length)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes on the device of one process when a step needs most: between the forward and the backward pass of a
+    micro-batch, with the gradients of one before it.
+
+    Not in here: torch itself, blocks of the allocator that are not full, buffers of data parallelism (the gradients
+    once more), and the copy of a checkpoint that is written beside the training. torch.compile keeps less.
+    """
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    """What the backward pass needs of the forward pass."""
+    loss: int
+    """The gradients by the head and the hidden states, which the loss computes with itself."""
+    working: int
+    """Logits of a chunk and their softmax; or, if that is more, what the backward pass holds beside: the largest
+    gradient of an activation, and all of a block that is computed again."""
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.gradients + self.optimizer + self.activations + self.loss + self.working
+
+
+def memory(
+    model: Decoder,
+    rules: Sequence[OptimizerRule],
+    *,
+    sequences: int,
+    length: int,
+    dtype: torch.dtype = torch.float32,
+    recompute: bool = False,
+    documents: bool = False,
+    device: str = "cpu",
+) -> Memory:
+    """For micro-batches of `sequences` of `length` tokens.
+
+    Args:
+        dtype: of the products of matrices, by autocast; weights are what they are.
+        recompute: whether of blocks only their inputs are kept.
+        documents: whether documents are told apart, which takes a mask for each sequence.
+        device: whose size of chunks the loss has: ``cpu`` or ``cuda``.
+
+    Raises:
+        TrainingError: rules and parameters do not go together.
+    """
+    weights = _bytes(model.parameters())
+    rows, (vocabulary, width) = sequences * length, model.embedding.weight.shape
+    chunk = min(rows, max(FEWEST_ROWS[device], LOGITS[device] // vocabulary))
+    saved = activations(model.config, sequences, length, dtype, recompute=recompute, documents=documents)
+    return Memory(
+        weights=weights,
+        gradients=_bytes(parameter for parameter in model.parameters() if parameter.requires_grad),
+        optimizer=optimizer_bytes(model.named_parameters(), rules),
+        activations=saved.kept,
+        loss=WIDE * (vocabulary + rows) * width,
+        working=max(WIDE * 2 * chunk * vocabulary + saved.copies, saved.again + saved.largest),
+    )
+
+
+def checkpoint_bytes(model: nn.Module, rules: Sequence[OptimizerRule]) -> int:
+    """Of a checkpoint on the disk: weights and the optimizers' state. Tokenizer and JSON add to it.
+
+    Raises:
+        TrainingError: rules and parameters do not go together.
+    """
+    return _bytes(model.parameters()) + optimizer_bytes(model.named_parameters(), rules)
+
+
+def optimizer_bytes(named_parameters: Iterable[tuple[str, Tensor]], rules: Sequence[OptimizerRule]) -> int:
+    """Of what the optimizers keep for each parameter, in its dtype: Adam and AdamW two numbers for each of its own,
+    Muon one, Adafactor one for each row and each column of a matrix and for each number of a vector.
+
+    Raises:
+        TrainingError: rules and parameters do not go together.
+    """
+    total = 0
+    for rule, group in zip(rules, group_parameters(named_parameters, rules), strict=True):
+        for _, parameter in group:
+            total += parameter.element_size() * _kept(rule, parameter.shape)
+            total += 0 if rule.name == "muon" else WIDE  # the number of steps, in fp32
+    return total
+
+
+def _kept(rule: OptimizerRule, shape: Sequence[int]) -> int:
+    match rule.name:
+        case "adamw" | "adam":
+            return 2 * prod(shape)
+        case "muon":
+            return prod(shape)
+        case "adafactor":
+            return prod(shape) if len(shape) < 2 else prod(shape[:-2]) * (shape[-2] + shape[-1])
+
+
+class Activations(NamedTuple):
+    """Bytes that a forward pass leaves for the backward pass."""
+
+    kept: int
+    copies: int
+    """Weights in bf16 that autocast holds until the end of the forward pass, besides those that are kept anyway."""
+    again: int
+    """The most that a block keeps which is computed again."""
+    largest: int
+    """The largest tensor."""
+
+
+def activations(
+    config: ModelConfig,
+    sequences: int,
+    length: int,
+    dtype: torch.dtype = torch.float32,
+    *,
+    recompute: bool = False,
+    documents: bool = False,
+) -> Activations:
+    """Of a pass from the embedding to the final norm: counted, not by a formula.
+
+    The pass runs on tensors without numbers in them (torch's fake tensors), and what autograd would save is added up,
+    each storage once and parameters left out. So it is right for any parts, in fp32 and under autocast.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        decoder = Decoder(config)
+        kept, within = _Saved(), [_Saved() for _ in decoder.blocks]
+
+        def run_again(
+            block: Block, x_TW: Tensor, positions: Positions, at: tuple[Tensor, ...], context: AttentionContext
+        ) -> Tensor:
+            for tensor in (x_TW, *at):
+                kept.keep(tensor)
+            with within[block.attention.layer].hooks():
+                return run_block(block, x_TW, positions, at, context)
+
+        ids_BT = torch.zeros(sequences, length, dtype=torch.long)
+        context = BatchAttention(torch.zeros_like(ids_BT) if documents else None)
+        with kept.hooks():
+            x_BTW = decoder.embedding(ids_BT)
+            hidden = decoder.stream(x_BTW, torch.arange(length), context, run_again if recompute else run_block)
+            kept.keep(decoder.norm(hidden))
+        own = _Saved()
+        for parameter in decoder.parameters():
+            own.keep(parameter)
+        blocks = [saved.sizes(without=(own, kept)) for saved in within]
+        sizes = kept.sizes(without=(own,))
+        return Activations(
+            kept=sum(sizes),
+            copies=dtype.itemsize * _multiplied(decoder.blocks) if recompute and dtype != torch.float32 else 0,
+            again=max(sum(block) for block in blocks),
+            largest=max(size for group in (sizes, *blocks) for size in group),
+        )
+
+
+class _Saved:
+    """Storages that autograd saves while the hooks are on."""
+
+    def __init__(self) -> None:
+        # A tensor that is held cannot lend its address to another one.
+        self._tensors: dict[int, Tensor] = {}
+
+    def hooks(self) -> torch.autograd.graph.saved_tensors_hooks:
+        return torch.autograd.graph.saved_tensors_hooks(self.keep, lambda kept: kept)
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        self._tensors[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    def sizes(self, without: Iterable[_Saved]) -> list[int]:
+        """Bytes of each, but for those that others hold as well."""
+        other = {place for saved in without for place in saved._tensors}
+        return [tensor.untyped_storage().nbytes() for place, tensor in self._tensors.items() if place not in other]
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

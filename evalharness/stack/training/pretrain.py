@@ -1,0 +1,34 @@
+"""The whole of a pretraining, from its options to its end; imported where torch may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from evalharness.stack.training.loop import Evaluator, Event, Loop, Outcome
+from evalharness.stack.training.options import PretrainOptions
+from evalharness.stack.training.processes import processes
+from evalharness.stack.training.setup import Training
+
+
+def pretrain(
+    options: PretrainOptions,
+    base: Path,
+    *,
+    evaluator: Evaluator | None = None,
+    start: int | None = None,
+    tell: Callable[[Event], None] = lambda event: None,
+) -> Outcome:
+    """Train a model, or go on with a training that was stopped.
+
+    Args:
+        base: the folder that paths start at.
+        start: the step of the checkpoint to go on from; the newest one unless given.
+        tell: hears every line of the log, in the first process.
+
+    Raises:
+        TrainingError, CheckpointError, CorpusError: one sentence; the checkpoints that were written are whole.
+    """
+    with processes(options.compute.device) as here:
+        training = Training(options, base, here)
+        return Loop(training, evaluator, tell).run(start)

@@ -1,0 +1,110 @@
+"""The processes of one training: alone, or as many as torchrun has started (data parallelism)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed, nn
+
+from evalharness.stack.errors import TrainingError
+
+PATIENCE = timedelta(hours=4)
+"""How long a process waits for another: rank 0 may evaluate a checkpoint meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Which of them this is."""
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    """On this machine: the number of its GPU."""
+
+    @property
+    def first(self) -> bool:
+        """Whether this one writes files and talks."""
+        return self.rank == 0
+
+    def device(self, kind: str) -> torch.device:
+        """This process's device.
+
+        Raises:
+            TrainingError: there is no GPU, or not one for each process.
+        """
+        if kind == "cpu" or (kind == "auto" and not torch.cuda.is_available()):
+            return torch.device("cpu")
+        if self.local_rank >= torch.cuda.device_count():
+            raise TrainingError(
+                f"compute.device: {self.local_rank + 1} GPUs are needed on this machine, and torch sees "
+                f"{torch.cuda.device_count()}; take cpu, or start fewer processes."
+            )
+        return torch.device("cuda", self.local_rank)
+
+    def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
+        """The model with its gradients averaged over the processes."""
+        if self.count == 1:
+            return model
+        return nn.parallel.DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
+
+    def sum(self, value: Tensor) -> Tensor:
+        """The sum over all processes, in place."""
+        if self.count > 1:
+            distributed.all_reduce(value)
+        return value
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.count > 1:
+            distributed.barrier()
+
+    def from_first(self, value: object) -> object:
+        """What the first process has, in all of them."""
+        if self.count == 1:
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values)
+        return values[0]
+
+
+@contextmanager
+def processes(kind: str) -> Iterator[Processes]:
+    """Join the processes that torchrun started; `kind` is the device that is asked for.
+
+    Raises:
+        TrainingError: another process died.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Processes()
+        return
+    cuda = kind == "cuda" or (kind == "auto" and torch.cuda.is_available())
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    if cuda:
+        torch.cuda.set_device(local_rank)
+    try:
+        distributed.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+        yield Processes(distributed.get_rank(), count, local_rank)
+    except (RuntimeError, distributed.DistBackendError) as error:
+        if not _lost(error):
+            raise
+        raise TrainingError(
+            f"Rank {os.environ.get('RANK', '?')}: another process of this training died or was cut off; its own "
+            "message says why. The checkpoints are whole: start the same command again, and it goes on."
+        ) from error
+    finally:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def _lost(error: Exception) -> bool:
+    """Whether a collective operation failed since a process is gone; gloo and NCCL have no class for it."""
+    text = str(error)
+    return isinstance(error, distributed.DistBackendError) or any(
+        sign in text for sign in ("Connection closed by peer", "Connection reset by peer", "gloo", "NCCL")
+    )
