@@ -117,5 +117,14 @@ class ModelConfig:
         return self.head_dim + (ALIBI_DIMS if self.positions == "alibi" else 0)
 
 
+GATED = ("reglu", "geglu", "geglu_tanh", "swiglu")
+"""Feed-forward layers with three matrices."""
+PARTS = {
+    "norm": ("layer_norm", "rms_norm"),
+    "residual": ("pre", "post", "sandwich", "parallel", "deepnorm"),
+    "feed_forward": ("relu", "gelu", "gelu_tanh", "swish", *GATED),
+    "positions": ("none", "sinusoidal", "learned", "rope", "xpos", "alibi"),
+}
+"""The names that a field of `ModelConfig` may have; here, so that a configuration is checked without torch."""
 ALIBI_DIMS = 8
-"""Numbers that `alibi` adds to a head: two of them are used, eight keep rows aligned for matrix products."""
+"""Numbers that `alibi` adds to a head: five of them are used, eight keep rows aligned for matrix products."""

@@ -131,6 +131,15 @@ def _position_faults(config: ModelConfig) -> Iterator[str]:
             f"{turned} numbers of a head of {config.head_dim} cannot be turned in pairs; give an even rotary_dim of at "
             "most head_dim."
         )
+    if rotary and config.rope_theta <= 1:
+        yield f"rope_theta is {config.rope_theta:g}; give a number above 1."
+    match config.rope_scaling:
+        case Llama3Scaling(low_frequency_factor=low, high_frequency_factor=high) if low >= high:
+            yield f"rope_scaling has a low_frequency_factor of {low:g}, which must be below its high one, {high:g}."
+        case YarnScaling(slow_turns=slow, fast_turns=fast) if slow >= fast:
+            yield f"rope_scaling has slow_turns of {slow:g}, which must be below its fast_turns, {fast:g}."
+    if config.rope_scaling is not None and config.rope_scaling.factor <= 0:
+        yield f"rope_scaling has a factor of {config.rope_scaling.factor:g}; give a number above 0."
     if rotary and turned < 4 and isinstance(config.rope_scaling, NTKScaling):
         yield f"the scaling ntk needs at least 4 numbers of a head that are turned, not {turned}."
     if not rotary and (config.rotary_dim is not None or config.rope_scaling is not None):

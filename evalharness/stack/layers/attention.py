@@ -53,7 +53,6 @@ class Attention(nn.Module):
         self.layer = layer
         self.heads, self.kv_heads, self.head_dim = config.heads, config.kv_heads, config.head_dim
         self.window = config.window(layer)
-        self.scale = config.head_dim**-0.5
         self.qkv = SideBySide(
             query=nn.Linear(config.width, config.heads * config.head_dim, bias=config.qkv_bias),
             key=nn.Linear(config.width, config.kv_heads * config.head_dim, bias=config.qkv_bias),
@@ -73,9 +72,13 @@ class Attention(nn.Module):
         queries_THD, keys_TGD = positions.place(qk_TND, self.heads, at)
         more = keys_TGD.shape[-1] - self.head_dim
         if more:  # keys and values share a cache, and kernels want them of one size
-            values_TGD = nn.functional.pad(values_TGD, (0, more))
-        mixed_THD = context.attend(self.layer, queries_THD, keys_TGD, values_TGD, scale=self.scale, window=self.window)
-        return self.output(mixed_THD[..., : self.head_dim].flatten(-2))  # type: ignore[no-any-return]
+            values_TGD = F.pad(values_TGD, (0, more))
+        mixed_THD = context.attend(
+            self.layer, queries_THD, keys_TGD, values_TGD, scale=positions.scale, window=self.window
+        )
+        if more:
+            mixed_THD = mixed_THD[..., : self.head_dim]
+        return self.output(mixed_THD.flatten(-2))  # type: ignore[no-any-return]
 
 
 def causal_attention(

@@ -19,6 +19,11 @@ class Positions(nn.Module):
     """What every way has; by itself it is `none`: no positions but the order that the causal mask tells (Haviv et al.
     2022, arXiv:2203.16634)."""
 
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.scale = config.head_dim**-0.5
+        """What attention multiplies scores by."""
+
     def embedded(self, x_TW: Tensor, positions_T: Tensor) -> Tensor:
         """The embedding with positions in it."""
         return x_TW
@@ -29,7 +34,8 @@ class Positions(nn.Module):
 
     def place(self, qk_TND: Tensor, heads: int, at: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """Queries, which are the first `heads` of the heads, and keys with positions in them."""
-        return qk_TND[..., :heads, :], qk_TND[..., heads:, :]
+        queries_THD, keys_TGD = torch.split(qk_TND, [heads, qk_TND.shape[-2] - heads], dim=-2)
+        return queries_THD, keys_TGD
 
 
 class Sinusoidal(Positions):
@@ -39,7 +45,7 @@ class Sinusoidal(Positions):
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.frequencies = rotary_frequencies(config.width, 10_000.0)
 
     def embedded(self, x_TW: Tensor, positions_T: Tensor) -> Tensor:
@@ -53,7 +59,7 @@ class Learned(Positions):
     arXiv:1705.03122; GPT-2)."""
 
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.weight = nn.Parameter(torch.zeros(config.max_length, config.width))
 
     def embedded(self, x_TW: Tensor, positions_T: Tensor) -> Tensor:
@@ -68,7 +74,7 @@ class Rope(Positions):
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.turned = config.rotary_dim or config.head_dim
         self.partial = self.turned < config.head_dim
         self.frequencies = rotary_frequencies(self.turned, config.rope_theta, config.rope_scaling)
@@ -83,12 +89,12 @@ class Rope(Positions):
             placed_TND = torch.cat((rotate(turned, at[0], at[1]), kept), dim=-1)
         else:
             placed_TND = rotate(qk_TND, at[0], at[1])
-        return placed_TND[..., :heads, :], placed_TND[..., heads:, :]
+        return super().place(placed_TND, heads, at)
 
 
 class XPos(Rope):
     """RoPE whose pairs fade with the distance: queries times ``z_i^(p/512)``, keys times ``z_i^(-p/512)``, with
-    ``z_i = (2i/D + 0.4) / 1.4``.
+    ``z_i = (2i/D + 0.4) / 1.4``. Numbers that `rotary_dim` leaves alone do not fade.
 
     Sun et al. 2022, arXiv:2212.10554, section 3.
     """
@@ -98,7 +104,8 @@ class XPos(Rope):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
         pairs = torch.arange(0, self.turned, 2, dtype=torch.float32, device="cpu") / self.turned
-        self.log_fading = ((pairs + self.GAMMA) / (1 + self.GAMMA)).log().repeat(2) / self.SCALE_BASE
+        log_fading = ((pairs + self.GAMMA) / (1 + self.GAMMA)).log().repeat(2) / self.SCALE_BASE
+        self.log_fading = nn.functional.pad(log_fading, (0, config.head_dim - self.turned))
 
     def prepare(self, positions_T: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
         powers = positions_T.float()[..., None, None] * self.log_fading.to(positions_T.device)
@@ -110,32 +117,40 @@ class XPos(Rope):
 
 
 class Alibi(Positions):
-    """Scores fall with the distance: ``q_i k_j - m_h (i - j)`` with a slope for each head.
+    """Scores fall with the distance: ``q_i k_j / sqrt(D) - m_h (i - j)`` with a slope for each head.
 
     Press et al. 2021, arXiv:2108.12409. The term is written as more numbers of each head, so that attention need not
-    know of it: with ``p = 256 a + b``, keys get ``(a_j, b_j, 1, 1)`` and queries ``m (256, 1, -256 a_i, -b_i)``. Split
-    like that, every number of a key is exact in bf16; what rounding does to the last two of a query is alike for all
-    keys, which attention cannot see.
+    know of it: with ``p = 256 a + b``, keys get ``(a_j, b_j, 1, 1, 1)`` and queries ``(256 m, m, c, c', c'')``, where
+    the last three add up to ``-m i``. Split like that, every number is exact in bf16, and so is the distance: without
+    the last three, which attention could not see the lack of, scores would be as large as the position and rounded
+    like it.
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        # The scores are scaled by 1/sqrt(D) afterwards.
-        self.slopes = torch.tensor(alibi_slopes(config.heads), device="cpu") * math.sqrt(config.head_dim)
+        super().__init__(config)
+        # Queries are scaled here, so that nobody rounds what is added to them.
+        self.query_scale, self.scale = self.scale, 1.0
+        self.slopes = torch.tensor(alibi_slopes(config.heads), device="cpu")
 
     def prepare(self, positions_T: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
-        high, low = (positions_T // 256).float(), (positions_T % 256).float()
-        ones, room = torch.ones_like(high), torch.zeros(*high.shape, ALIBI_DIMS - 4, device=high.device)
-        keys_TD = torch.cat((torch.stack((high, low, ones, ones), dim=-1), room), dim=-1)
-        mirrored_TD = torch.cat((torch.stack((256 * ones, ones, -256 * high, -low), dim=-1), room), dim=-1)
-        slopes_H1 = self.slopes.to(high.device)[:, None]
-        return (mirrored_TD[..., None, :] * slopes_H1).to(dtype), keys_TD[..., None, :].to(dtype)
+        high, low = (positions_T // 256).to(dtype), (positions_T % 256).to(dtype)
+        slopes_TH = self.slopes.to(high).expand(*high.shape, -1)
+        numbers = [256 * slopes_TH, slopes_TH]
+        rest_TH = -slopes_TH.float() * positions_T.float()[..., None]
+        for _ in range(3):
+            numbers.append(rest_TH.to(dtype))
+            rest_TH = rest_TH - numbers[-1].float()
+        queries_THD = torch.stack(numbers, dim=-1)
+        ones = torch.ones_like(high)
+        keys_T1D = torch.stack((high, low, ones, ones, ones), dim=-1)[..., None, :]
+        room = (0, ALIBI_DIMS - len(numbers))
+        return nn.functional.pad(queries_THD, room), nn.functional.pad(keys_T1D, room)
 
     def place(self, qk_TND: Tensor, heads: int, at: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        queries, keys = qk_TND[..., :heads, :], qk_TND[..., heads:, :]
+        queries, keys = super().place(qk_TND, heads, at)
         more_queries = at[0].expand(*queries.shape[:-1], ALIBI_DIMS)
         more_keys = at[1].expand(*keys.shape[:-1], ALIBI_DIMS)
-        return torch.cat((queries, more_queries), dim=-1), torch.cat((keys, more_keys), dim=-1)
+        return torch.cat((queries * self.query_scale, more_queries), dim=-1), torch.cat((keys, more_keys), dim=-1)
 
 
 def alibi_slopes(heads: int) -> list[float]:
@@ -148,7 +163,7 @@ def alibi_slopes(heads: int) -> list[float]:
 
 
 POSITIONS: dict[str, Callable[[ModelConfig], Positions]] = {
-    "none": lambda config: Positions(),
+    "none": Positions,
     "sinusoidal": Sinusoidal,
     "learned": Learned,
     "rope": Rope,

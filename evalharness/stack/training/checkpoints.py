@@ -18,7 +18,7 @@ from pydantic import Field
 
 from evalharness.stack.corpus.options import Section
 from evalharness.stack.durable import PARTIAL, refusal, sha256_of, sync, write_whole
-from evalharness.stack.errors import CheckpointError
+from evalharness.stack.errors import CheckpointError, DiskRefusedError
 from evalharness.stack.tokenization.text import read_json, write_json
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class CheckpointStore:
         except BaseException as error:
             self.remove_leftovers()
             if refused := refusal(error):
-                raise CheckpointError(self._not_written(step, *refused)) from error
+                raise DiskRefusedError(self._not_written(step, *refused)) from error
             raise
         self._thin()
         return target
@@ -248,4 +248,4 @@ def _delete(path: Path) -> None:
             sync(path)
         shutil.rmtree(path)
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be deleted ({error.strerror}); delete it by hand.") from error
+        raise DiskRefusedError(f"{path} cannot be deleted ({error.strerror}); delete it by hand.") from error

@@ -9,19 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from evalharness.stack.architectures.blocks import Block, run_block
 from evalharness.stack.architectures.decoder import Decoder
-from evalharness.stack.config import ModelConfig
-from evalharness.stack.layers.attention import Attention, AttentionContext
-from evalharness.stack.layers.positions import Positions
-from evalharness.stack.training.attention import BatchAttention
+from evalharness.stack.layers.attention import Attention
 from evalharness.stack.training.groups import OptimizerRule, group_parameters
 from evalharness.stack.training.losses import FEWEST_ROWS, LOGITS
+from evalharness.stack.training.saved import activations
 
 PARTS = ("embedding", "attention", "feed_forward", "norms", "head", "other")
 LOOKED_UP = ("embedding", "positions")
@@ -58,7 +54,8 @@ class Operations:
     A token sees half of a sequence under a causal mask, less in a window: PaLM's count (Chowdhery et al. 2022, arXiv
     2204.02311, appendix B), which takes all of it, is greater. Documents that are told apart see still less."""
     recomputed: int
-    """Forward through the blocks a second time, where they are computed again."""
+    """Forward through the blocks a second time, where they are computed again; torch leaves out what only their
+    outputs need."""
 
     @property
     def needed(self) -> int:
@@ -108,8 +105,8 @@ class Memory:
     loss: int
     """The gradients by the head and the hidden states, which the loss computes with itself."""
     working: int
-    """Logits of a chunk and their softmax; or, if that is more, what the backward pass holds beside: the largest
-    gradient of an activation, and all of a block that is computed again."""
+    """Logits of a chunk, their softmax and gradient; or, if that is more, what the backward pass holds beside: the
+    largest gradient of an activation, and all of a block that is computed again."""
 
     @property
     def total(self) -> int:
@@ -138,17 +135,18 @@ def memory(
     Raises:
         TrainingError: rules and parameters do not go together.
     """
-    weights = _bytes(model.parameters())
     rows, (vocabulary, width) = sequences * length, model.embedding.weight.shape
     chunk = min(rows, max(FEWEST_ROWS[device], LOGITS[device] // vocabulary))
+    narrow = dtype.itemsize if device == "cuda" and dtype != torch.float32 else 0
+    logits = chunk * vocabulary * (2 * WIDE + narrow)
     saved = activations(model.config, sequences, length, dtype, recompute=recompute, documents=documents)
     return Memory(
-        weights=weights,
+        weights=_bytes(model.parameters()),
         gradients=_bytes(parameter for parameter in model.parameters() if parameter.requires_grad),
         optimizer=optimizer_bytes(model.named_parameters(), rules),
         activations=saved.kept,
         loss=WIDE * (vocabulary + rows) * width,
-        working=max(WIDE * 2 * chunk * vocabulary + saved.copies, saved.again + saved.largest),
+        working=max(logits + saved.copies, saved.again + saved.largest),
     )
 
 
@@ -186,84 +184,10 @@ def _kept(rule: OptimizerRule, shape: Sequence[int]) -> int:
             return prod(shape) if len(shape) < 2 else prod(shape[:-2]) * (shape[-2] + shape[-1])
 
 
-class Activations(NamedTuple):
-    """Bytes that a forward pass leaves for the backward pass."""
-
-    kept: int
-    copies: int
-    """Weights in bf16 that autocast holds until the end of the forward pass, besides those that are kept anyway."""
-    again: int
-    """The most that a block keeps which is computed again."""
-    largest: int
-    """The largest tensor."""
-
-
-def activations(
-    config: ModelConfig,
-    sequences: int,
-    length: int,
-    dtype: torch.dtype = torch.float32,
-    *,
-    recompute: bool = False,
-    documents: bool = False,
-) -> Activations:
-    """Of a pass from the embedding to the final norm: counted, not by a formula.
-
-    The pass runs on tensors without numbers in them (torch's fake tensors), and what autograd would save is added up,
-    each storage once and parameters left out. So it is right for any parts, in fp32 and under autocast.
-    """
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    with FakeTensorMode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-        decoder = Decoder(config)
-        kept, within = _Saved(), [_Saved() for _ in decoder.blocks]
-
-        def run_again(
-            block: Block, x_TW: Tensor, positions: Positions, at: tuple[Tensor, ...], context: AttentionContext
-        ) -> Tensor:
-            for tensor in (x_TW, *at):
-                kept.keep(tensor)
-            with within[block.attention.layer].hooks():
-                return run_block(block, x_TW, positions, at, context)
-
-        ids_BT = torch.zeros(sequences, length, dtype=torch.long)
-        context = BatchAttention(torch.zeros_like(ids_BT) if documents else None)
-        with kept.hooks():
-            x_BTW = decoder.embedding(ids_BT)
-            hidden = decoder.stream(x_BTW, torch.arange(length), context, run_again if recompute else run_block)
-            kept.keep(decoder.norm(hidden))
-        own = _Saved()
-        for parameter in decoder.parameters():
-            own.keep(parameter)
-        blocks = [saved.sizes(without=(own, kept)) for saved in within]
-        sizes = kept.sizes(without=(own,))
-        return Activations(
-            kept=sum(sizes),
-            copies=dtype.itemsize * _multiplied(decoder.blocks) if recompute and dtype != torch.float32 else 0,
-            again=max(sum(block) for block in blocks),
-            largest=max(size for group in (sizes, *blocks) for size in group),
-        )
-
-
-class _Saved:
-    """Storages that autograd saves while the hooks are on."""
-
-    def __init__(self) -> None:
-        # A tensor that is held cannot lend its address to another one.
-        self._tensors: dict[int, Tensor] = {}
-
-    def hooks(self) -> torch.autograd.graph.saved_tensors_hooks:
-        return torch.autograd.graph.saved_tensors_hooks(self.keep, lambda kept: kept)
-
-    def keep(self, tensor: Tensor) -> Tensor:
-        self._tensors[tensor.untyped_storage()._cdata] = tensor
-        return tensor
-
-    def sizes(self, without: Iterable[_Saved]) -> list[int]:
-        """Bytes of each, but for those that others hold as well."""
-        other = {place for saved in without for place in saved._tensors}
-        return [tensor.untyped_storage().nbytes() for place, tensor in self._tensors.items() if place not in other]
-
-
 def _bytes(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def training_seconds(tokens: int, operations_per_token: int, operations_per_second: float) -> float:
+    """How long so many tokens take at a rate: at a machine's peak, the time that no program can undercut."""
+    return tokens * operations_per_token / operations_per_second

@@ -8,24 +8,22 @@ on as if it had not been, and one whose loss jumps can go back.
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from evalharness.stack.corpus.mixtures import Cursor
 from evalharness.stack.errors import TrainingError
 from evalharness.stack.training.checkpoints import step_of
 from evalharness.stack.training.data import DataEnded
 from evalharness.stack.training.log import TensorBoard
 from evalharness.stack.training.optimizers import set_rates
+from evalharness.stack.training.progress import Progress, Window
 from evalharness.stack.training.schedules import rate_factor, sequences_at
 from evalharness.stack.training.setup import Training
-from evalharness.stack.training.spikes import Spike, SpikeDetector
+from evalharness.stack.training.signals import asked_to_stop
+from evalharness.stack.training.spikes import Spike
 from evalharness.stack.training.state import capture, restore
 from evalharness.stack.training.step import Gradients, backward, mean_loss, update
 
@@ -73,22 +71,6 @@ class Outcome:
     """Why it ended before its last step, as a sentence."""
 
 
-@dataclass(slots=True)
-class Window:
-    """What has happened since the last line of the log."""
-
-    losses: list[float] = field(default_factory=list)
-    norm: float = 0.0
-    tokens: int = 0
-    seconds: float = 0.0
-
-    def add(self, gradients: Gradients, tokens: int, seconds: float) -> None:
-        self.losses.append(gradients.loss)
-        self.norm = max(self.norm, gradients.norm)
-        self.tokens += tokens
-        self.seconds += seconds
-
-
 class Loop:
     """Runs a training from its newest checkpoint, or its beginning, to its end."""
 
@@ -96,16 +78,10 @@ class Loop:
         self.training = training
         self.options = training.options
         self.evaluator = evaluator
-        self._tell = tell
-        self.step = 0
-        """Steps done."""
-        self.cursor = Cursor()
-        self.tokens = 0
-        self.seconds = 0.0
-        self.rewinds = 0
-        self.detector = SpikeDetector(self.options.spikes) if self.options.spikes else None
-        self.window = Window()
-        self.loss = math.nan
+        self.at = Progress.at_start(self.options.spikes)
+        self._told = tell
+        self._saved = 0
+        """The step of the last checkpoint."""
         self._board: TensorBoard | None = None
 
     def run(self, start: int | None = None) -> Outcome:
@@ -115,63 +91,63 @@ class Loop:
             TrainingError, CheckpointError, CorpusError: one sentence; the checkpoints are whole.
         """
         self._go_on_from(start)
-        if self.options.tensorboard and self.training.processes.first:
-            self._board = TensorBoard(self.training.folder / "tensorboard", self.step)
-        with _signals() as asked:
+        self._open_board()
+        with asked_to_stop() as asked:
             ending, reason = self._steps(asked)
             self._save()
             self.training.saver.wait()
-        return Outcome(self.step, self.loss, ending, reason)
+        return Outcome(self.at.step, self.at.loss, ending, reason)
 
     def _steps(self, asked: Callable[[], bool]) -> tuple[Ending, str | None]:
-        if self.step and (stop := self._evaluate()):
+        if self.at.step and (stop := self._evaluate()):
             return "evaluation", stop
-        while self.step < self.options.steps:
+        while self.at.step < self.options.steps:
             try:
                 spike = self._take_step()
+                if spike is not None:
+                    self._go_back(spike)
             except DataEnded as ended:
                 self._log_window()
                 return "data", str(ended)
-            if spike is not None:
-                self._go_back(spike)
-            elif stop := self._after_step():
+            if spike is None and (stop := self._after_step()):
                 return "evaluation", stop
-            if asked():
+            # All processes end at the same step, though a signal may reach them at different ones.
+            if self.training.any_process(asked()) and self.at.step < self.options.steps:
                 return "asked", "It was asked to stop; start the same command again, and it goes on."
         return "done", None
 
     # ----------------------------------------------------------------------- a step
 
     def _take_step(self) -> Spike | None:
-        training, options = self.training, self.options
+        training, options, at = self.training, self.options, self.at
         began = time.perf_counter()
-        sequences = sequences_at(options.batch, self.step)
-        micro = options.batch.micro or sequences
-        batches, cursor = training.batches.take(self.cursor, sequences, micro)
+        sequences = sequences_at(options.batch, at.step)
+        batches, cursor = training.batches.take(at.cursor, sequences, training.micro(sequences))
         gradients = backward(training.model, batches, training.processes, training.device, options.clip)
         if spike := self._spike(gradients):
             return spike
-        set_rates(training.optimizers, rate_factor(options.schedule, self.step, options.steps))
+        set_rates(training.optimizers, rate_factor(options.schedule, at.step, options.steps))
         update(training.model, training.optimizers)
         tokens = sequences * options.data.context
-        self.step, self.cursor, self.loss = self.step + 1, cursor, gradients.loss
-        self.tokens += tokens
-        self.window.add(gradients, tokens, time.perf_counter() - began)
+        at.step, at.cursor, at.loss = at.step + 1, cursor, gradients.loss
+        at.tokens += tokens
+        at.window.add(gradients, tokens, time.perf_counter() - began)
         return None
 
     def _spike(self, gradients: Gradients) -> Spike | None:
-        if self.detector is not None:
-            return self.detector.observe(self.step, gradients.loss, gradients.norm)
+        step = self.at.step
+        if self.at.detector is not None:
+            return self.at.detector.observe(step, gradients.loss, gradients.norm)
         if not gradients.finite:
             raise TrainingError(
-                f"step {self.step + 1}: the loss is {gradients.loss} and the gradient's norm {gradients.norm}. "
+                f"step {step + 1}: the loss is {gradients.loss} and the gradient's norm {gradients.norm}. "
                 f"{self._newest()} Lower the rate, or let the training leave such batches out (spikes)."
             )
         return None
 
     def _after_step(self) -> str | None:
         """Log, validate, save, evaluate, each where it is time; why the training ends, if an evaluation says so."""
-        options, step = self.options, self.step
+        options, step = self.options, self.at.step
         last = step == options.steps
         if step % options.log_every == 0 or last:
             self._log_window()
@@ -183,55 +159,64 @@ class Loop:
         return self._evaluate() if evaluated else None
 
     def _log_window(self) -> None:
-        window, self.window = self.window, Window()
+        at, window = self.at, self.at.window
+        at.window = Window()
         if not window.losses:
             return
-        self.seconds += window.seconds
+        at.seconds += window.seconds
         rate = window.tokens / window.seconds
         self._log(
             {
-                "step": self.step,
+                "step": at.step,
                 "loss": math.fsum(window.losses) / len(window.losses),
-                "rate_factor": rate_factor(self.options.schedule, self.step - 1, self.options.steps),
+                "rate_factor": rate_factor(self.options.schedule, at.step - 1, self.options.steps),
                 "gradient_norm": window.norm,
-                "tokens": self.tokens,
-                "sequences": self.cursor.position,
-                "seconds": round(self.seconds, 3),
+                "tokens": at.tokens,
+                "sequences": at.cursor.position,
+                "seconds": round(at.seconds, 3),
                 "tokens_per_second": round(rate, 1),
-                "peak_share": self.training.peak_share(rate),
+                "peak_share": round(self.training.peak_share(rate), 4),
             }
         )
 
     def _validate(self) -> None:
         training, options = self.training, self.options
         count = options.validate_sequences or training.source.held_out
-        batches = training.source.validation(count, options.batch.micro or options.batch.sequences)
+        batches = training.source.validation(count, training.micro(options.batch.sequences))
         loss = mean_loss(training.inner, batches, training.processes, training.device)
-        self._log({"step": self.step, "validation_loss": loss})
+        self._log({"step": self.at.step, "validation_loss": loss})
 
     def _log(self, event: Event) -> None:
         if self.training.processes.first:
             self.training.log.append(event)
             if self._board:
                 self._board.write(event)
-            self._tell(event)
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        if self.training.processes.first:
+            self._told(event)
+
+    def _open_board(self) -> None:
+        if self.options.tensorboard and self.training.processes.first:
+            self._board = TensorBoard(self.training.folder / "tensorboard", self.at.step)
 
     # ----------------------------------------------------------------------- evaluation
 
     def _evaluate(self) -> str | None:
         """Evaluate the checkpoint of this step, unless that was done before; why the training ends, if it does."""
-        training, evaluator = self.training, self.evaluator
-        if evaluator is None or not evaluator.due(self.step):
+        training, evaluator, step = self.training, self.evaluator, self.at.step
+        if evaluator is None or not evaluator.due(step):
             return None
         stop: object = None
         if training.processes.first:
             training.saver.wait()
-            rows = [row for row in training.evaluations.read() if row["step"] == self.step]
+            rows = [row for row in training.evaluations.read() if row["step"] == step]
             if not rows:
-                found = evaluator(self.step, training.store.at(self.step))
-                rows = [{"step": self.step, **found.row, "stop": found.stop}]
+                found = evaluator(step, training.store.at(step))
+                rows = [{"step": step, **found.row, "stop": found.stop}]
                 training.evaluations.append(rows[0])
-                self._tell({"step": self.step, "event": "evaluation", **rows[0]})
+                self._tell({"step": step, "event": "evaluation", **rows[0]})
             stop = rows[0]["stop"]
         stop = training.processes.from_first(stop)
         return str(stop) if stop and evaluator.stops else None
@@ -241,29 +226,16 @@ class Loop:
     def _save(self) -> None:
         """Write the checkpoint of this step, unless it is there."""
         training = self.training
-        if self.step == self._saved:
+        if self.at.step == self._saved:
             return
-        self._saved = self.step
+        self._saved = self.at.step
         tensors, state = capture(training.named_parameters(), training.optimizers)
         if not training.processes.first:
             return
-        facts = {
-            "step": self.step,
-            "model": training.config_json,
-            "cursor": self.cursor.to_json(),
-            "tokens": self.tokens,
-            "seconds": self.seconds,
-            "loss": self.loss,
-            "rewinds": self.rewinds,
-            "window": [self.window.losses, self.window.norm, self.window.tokens, self.window.seconds],
-            "detector": self.detector.to_json() if self.detector else None,
-            "log_bytes": training.log.size,
-            "state": state,
-        }
+        training.log.sync()
+        told = {"model": training.config_json, "log_bytes": training.log.size, "state": state}
         weights = dict(training.named_parameters())
-        training.saver.save(self.step, training.write_model, weights, tensors, facts)
-
-    _saved = 0
+        training.saver.save(self.at.step, training.write_model, weights, tensors, {**self.at.to_json(), **told})
 
     def _go_on_from(self, start: int | None) -> None:
         """Read the newest checkpoint, if there is one, and forget what was logged after it."""
@@ -276,103 +248,64 @@ class Loop:
             return
         facts = self._read(path)
         if training.processes.first:
-            training.store.drop_after(self.step)
             training.log.cut(facts["log_bytes"])
-            self._drop_evaluations()
-            self._tell({"step": self.step, "event": "resumed", "checkpoint": path.name})
+            self._drop_later()
+        self._tell({"step": self.at.step, "event": "resumed", "checkpoint": path.name})
         training.processes.wait()
 
-    def _read(self, path: Path) -> dict[str, Any]:
+    def _read(self, path: Path) -> Mapping[str, Any]:
         """Be what the checkpoint was."""
         training = self.training
         tensors, facts = training.store.read_state(path)
         training.load_model(path, facts)
         for note in restore(tensors, facts["state"], training.named_parameters(), training.optimizers):
             self._tell({"step": facts["step"], "event": "note", "text": note})
-        self.step = self._saved = step_of(path)
-        self.cursor = Cursor.from_json(facts["cursor"])
-        self.tokens, self.seconds, self.loss = facts["tokens"], facts["seconds"], facts["loss"]
-        self.rewinds = facts["rewinds"]
-        self.window = Window(*facts["window"])
-        if self.options.spikes:
-            self.detector = SpikeDetector.from_json(self.options.spikes, facts["detector"])
+        self.at = Progress.from_json(facts, self.options.spikes)
+        self._saved = self.at.step
         return facts
 
+    def _drop_later(self) -> None:
+        """Forget the checkpoints of later steps, and what was found of them."""
+        self.training.store.drop_after(self.at.step)
+        self.training.evaluations.keep(lambda row: int(row["step"]) <= self.at.step)
+
     def _go_back(self, spike: Spike) -> None:
-        """Go on from the newest checkpoint before a spike, behind the data that was met in it."""
-        training, options = self.training, self.options.spikes
-        assert options is not None
+        """Go on from the newest checkpoint before a spike, behind the data that was met in it.
+
+        Raises:
+            TrainingError: it went back as often as it may.
+            DataEnded: there is no data behind it.
+        """
+        training, spikes = self.training, self.options.spikes
+        assert spikes is not None
         training.model.zero_grad(set_to_none=True)
-        rewinds = self.rewinds + 1
-        if rewinds > options.most:
+        found, rewinds = self.at.step, self.at.rewinds + 1
+        self._log({"step": found + 1, "event": "spike", "since": spike.since + 1, "reason": spike.reason})
+        if rewinds > spikes.most:
             raise TrainingError(
-                f"step {spike.step + 1}: {spike.reason}; the training has gone back {options.most} times already "
+                f"step {found + 1}: {spike.reason}; the training has gone back {spikes.most} times already "
                 f"(spikes.most). {self._newest()} Lower the rate, or look at the data."
             )
-        found_at, cursor = self.step, self.cursor
+        # The batch of the step at which the spike was found is left out as well.
+        met = self.at.cursor
+        behind = training.source.skip(met, sequences_at(self.options.batch, found) * (1 + spikes.skip))
         training.saver.wait()
         training.processes.wait()
         clean = [path for path in training.store.whole() if step_of(path) <= spike.since]
-        self._log({"step": found_at + 1, "event": "spike", "since": spike.since + 1, "reason": spike.reason})
         if clean:
             self._read(clean[-1])
         else:
-            self._begin_again()
-        self.rewinds = rewinds
-        # The batch of the step at which the spike was found is left out as well.
-        skipped = sequences_at(self.options.batch, found_at) * (1 + options.skip)
-        self.cursor = training.source.skip(cursor, skipped)
+            training.reset()
+            self.at, self._saved = Progress.at_start(spikes), 0
+        left_out = behind.position - self.at.cursor.position
+        self.at.rewinds, self.at.cursor = rewinds, behind
         if training.processes.first:
-            training.store.drop_after(self.step)
-            self._drop_evaluations()
-        self._log(
-            {
-                "step": self.step,
-                "event": "rewind",
-                "from": found_at + 1,
-                "skipped_sequences": self.cursor.position - cursor.position,
-            }
-        )
+            self._drop_later()
+        self._log({"step": self.at.step, "event": "rewind", "from": found + 1, "left_out_sequences": left_out})
+        self._open_board()
         training.processes.wait()
 
-    def _begin_again(self) -> None:
-        self.training.reset()
-        self.step = self._saved = 0
-        self.tokens, self.window = 0, Window()
-        if self.options.spikes:
-            self.detector = SpikeDetector(self.options.spikes)
-
-    def _drop_evaluations(self) -> None:
-        """Forget what was found of checkpoints that are no more on the way."""
-        lines = self.training.evaluations
-        rows = lines.read()
-        kept = [row for row in rows if row["step"] <= self.step]
-        if len(kept) < len(rows):
-            lines.cut(0)
-            for row in kept:
-                lines.append(row)
-
     def _newest(self) -> str:
+        self.training.saver.wait()
         path = self.training.store.newest()
         return f"The newest checkpoint is {path}." if path else "There is no checkpoint yet."
-
-
-@contextmanager
-def _signals() -> Iterator[Callable[[], bool]]:
-    """Whether somebody asked to stop, by Ctrl-C or SIGTERM; a second time stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

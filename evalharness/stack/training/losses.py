@@ -26,7 +26,7 @@ from evalharness.stack.training.products import rows_times
 FEWEST_ROWS = {"cpu": 256, "cuda": 1024}
 """Of a chunk by default: with fewer, adding to the gradient of the weight would take as long as computing it."""
 LOGITS = {"cpu": 2**21, "cuda": 2**27}
-"""Of a chunk by default, where that is more rows: what a processor's cache holds, and what fills an accelerator."""
+"""Of a chunk by default, at most, where that is more rows: what a processor's cache holds; what fills a GPU."""
 
 
 def linear_cross_entropy(
@@ -47,20 +47,24 @@ def linear_cross_entropy(
 
     Args:
         chunk: rows computed at once; None takes what is fast.
-        compiled: make one kernel of what is done to a chunk's logits, by torch.compile; pays on CUDA.
+        compiled: make one kernel of what is done to a chunk's logits, by torch.compile; meant for GPUs.
     """
     kind = hidden_NW.device.type
     if kind == "cuda" and torch.is_autocast_enabled(kind):
         hidden_NW = hidden_NW.to(torch.get_autocast_dtype(kind))
-    if chunk is None:
-        chunk = max(FEWEST_ROWS.get(kind, 256), LOGITS.get(kind, 2**21) // weight_VW.shape[0])
-    rows = _Rows(targets_N, weights_N, z_loss, chunk, compiled)
+    rows = _Rows(targets_N, weights_N, z_loss, chunk or rows_at_once(kind, weight_VW.shape[0]), compiled)
     with torch.autocast(kind, enabled=False):
         if torch.is_grad_enabled() and (hidden_NW.requires_grad or weight_VW.requires_grad):
             found: tuple[Tensor, Tensor] = _LinearCrossEntropy.apply(hidden_NW, weight_VW, rows)  # type: ignore[no-untyped-call]
             return found
         total, plain, _, _ = _compute(hidden_NW, weight_VW, rows, wants_hidden=False, wants_weight=False)
         return total, plain
+
+
+def rows_at_once(kind: str, vocabulary: int) -> int:
+    """Rows of a chunk by default: a power of two, so that the chunks of a usual batch are of one size."""
+    most = LOGITS.get(kind, LOGITS["cpu"]) // vocabulary
+    return max(FEWEST_ROWS.get(kind, FEWEST_ROWS["cpu"]), 1 << max(0, most.bit_length() - 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class TrainingModel(nn.Module):
         super().__init__()
         self.decoder = decoder
         self._z_loss, self._embedding_gradient, self._dtype = z_loss, embedding_gradient, dtype
-        self._run = run_again if recompute else run_block
+        self._run, self._compiled = run_again if recompute else run_block, compiled
         self._hidden: Callable[[Batch], Tensor] = torch.compile(self._hidden_of) if compiled else self._hidden_of
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -56,6 +56,7 @@ class TrainingModel(nn.Module):
                 batch.targets_BT.flatten(),
                 batch.weights_BT.flatten(),
                 self._z_loss,
+                compiled=self._compiled and device == "cuda",
             )
 
     def _hidden_of(self, batch: Batch) -> Tensor:

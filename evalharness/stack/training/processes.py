@@ -41,8 +41,8 @@ class Processes:
             return torch.device("cpu")
         if self.local_rank >= torch.cuda.device_count():
             raise TrainingError(
-                f"compute.device: {self.local_rank + 1} GPUs are needed on this machine, and torch sees "
-                f"{torch.cuda.device_count()}; take cpu, or start fewer processes."
+                f"compute.device: process {self.local_rank + 1} of this machine needs a GPU of its own, and torch "
+                f"{torch.__version__} sees {torch.cuda.device_count()}; take cpu, or start fewer processes."
             )
         return torch.device("cuda", self.local_rank)
 
@@ -50,7 +50,8 @@ class Processes:
         """The model with its gradients averaged over the processes."""
         if self.count == 1:
             return model
-        return nn.parallel.DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
+        ids = [device] if device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(model, device_ids=ids)
 
     def sum(self, value: Tensor) -> Tensor:
         """The sum over all processes, in place."""
@@ -83,9 +84,9 @@ def processes(kind: str) -> Iterator[Processes]:
     if count == 1:
         yield Processes()
         return
-    cuda = kind == "cuda" or (kind == "auto" and torch.cuda.is_available())
+    cuda = kind != "cpu" and torch.cuda.is_available()
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    if cuda:
+    if cuda and local_rank < torch.cuda.device_count():
         torch.cuda.set_device(local_rank)
     try:
         distributed.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)

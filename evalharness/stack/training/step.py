@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
+from evalharness.stack.errors import TrainingError
 from evalharness.stack.training.objectives import Batch
 from evalharness.stack.training.processes import Processes
 
@@ -36,6 +37,9 @@ def backward(
     """Leave the gradient of the global batch's mean loss in the parameters, clipped to the norm `clip`.
 
     Every target counts by its weight, however targets lie among micro-batches and processes.
+
+    Raises:
+        TrainingError: no target of the batch has a weight.
     """
     weight = processes.sum(torch.stack([batch.weights_BT.sum() for batch in batches]).sum().to(device))
     total = torch.zeros((), device=device)
@@ -48,7 +52,13 @@ def backward(
         total += plain
     parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
     norm = nn.utils.clip_grad_norm_(parameters, math.inf if clip is None else clip)
-    return Gradients(float(processes.sum(total) / weight), float(norm))
+    summed, targets, measured = torch.stack((processes.sum(total), weight, norm)).tolist()
+    if not targets:
+        raise TrainingError(
+            "No token of a batch is learned, since all of it is prefix or begins a document; take larger batches, or a "
+            "longer context (objective)."
+        )
+    return Gradients(summed / targets, measured)
 
 
 def update(model: nn.Module, optimizers: Sequence[Optimizer]) -> None:

@@ -31,10 +31,20 @@ LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 64,
 }
+YARN = {
+    "rope_type": "yarn",
+    "rope_theta": 10_000.0,
+    "factor": 4.0,
+    "beta_slow": 2.0,
+    "beta_fast": 24.0,
+    "original_max_position_embeddings": 128,
+}
 CASES = {
     "llama": transformers.LlamaConfig(**TINY),
     "llama-tied-biased": transformers.LlamaConfig(**TINY, tie_word_embeddings=True, attention_bias=True),
     "llama-rope-llama3": transformers.LlamaConfig(**TINY, rope_parameters=LLAMA3),
+    "llama-rope-yarn": transformers.LlamaConfig(**TINY, rope_parameters=YARN),
+    "llama-geglu": transformers.LlamaConfig(**TINY, hidden_act="gelu_pytorch_tanh"),
     "llama-rope-linear": transformers.LlamaConfig(
         **TINY, rope_parameters={"rope_type": "linear", "factor": 4.0, "rope_theta": 10_000.0}
     ),
@@ -119,6 +129,13 @@ def test_transformers_reads_our_configuration(saved):
         ({"hidden_size": None}, "the key 'hidden_size' is missing"),
         ({"mlp_bias": True}, "mlp_bias"),
         ({"rope_parameters": {"rope_type": "longrope", "rope_theta": 1.0}}, "RoPE scaling 'longrope' is not known"),
+        ({"rope_parameters": YARN | {"mscale": 0.7}}, "'mscale' of the RoPE scaling 'yarn' is not covered"),
+        ({"rope_parameters": YARN | {"truncate": False}}, "'yarn' without 'truncate' is not covered"),
+        (
+            {"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}},
+            "turned in part .partial_rotary",
+        ),
+        ({"hidden_act": "quick_gelu"}, "the activation 'quick_gelu' is not known; known: silu, gelu"),
     ],
 )
 def test_what_is_not_covered_is_refused_in_a_sentence(change, sentence):

@@ -36,6 +36,9 @@ def decoder(*, tied: bool = True) -> Decoder:
         return Decoder(config)
 
 
+NAMED = dict(decoder(tied=False).named_parameters())
+
+
 def names(groups: list[list[tuple[str, Tensor]]]) -> list[list[str]]:
     return [[name for name, _ in group] for group in groups]
 
@@ -89,7 +92,7 @@ def test_tied_weights_come_once_and_frozen_ones_not() -> None:
 def test_rules_split_the_parameters(made: list[tuple[str, str]]) -> None:
     """Either there is a sentence, or each parameter is in one group, whose rule matches it and no earlier one does."""
     rules = [OptimizerRule(match=match, kind=kind, rate=1) for match, kind in made]
-    named = dict(decoder(tied=False).named_parameters())
+    named = NAMED
     try:
         groups = group_parameters(named.items(), rules)
     except TrainingError:

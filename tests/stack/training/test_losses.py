@@ -169,6 +169,14 @@ class Largest(TorchDispatchMode):
         return made
 
 
+@pytest.mark.parametrize(
+    ("kind", "vocabulary", "expected"),
+    [("cpu", 8192, 256), ("cpu", 50304, 256), ("cpu", 300, 4096), ("cuda", 50304, 2048), ("cuda", 2**18, 1024)],
+)
+def test_chunks_have_a_round_number_of_rows(kind: str, vocabulary: int, expected: int) -> None:
+    assert losses.rows_at_once(kind, vocabulary) == expected
+
+
 def test_the_logits_of_all_rows_are_never_there() -> None:
     given = rows(400, 8, 300)
     with Largest() as largest:
