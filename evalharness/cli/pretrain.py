@@ -21,7 +21,7 @@ def pretrain(
     dry_run: Annotated[bool, typer.Option(
         "--dry-run", help="Print parameters, memory, time and data, and train nothing.")] = False,
     start: Annotated[int | None, typer.Option(
-        "--from", help="The step of the checkpoint to go on from; later ones are deleted.", min=0)] = None,
+        "--from", help="The step of the checkpoint to go on from; later ones are deleted.", min=1)] = None,
     changes: Annotated[list[str] | None, typer.Option(
         "--set", help="KEY=VALUE in place of the YAML's, as in --set batch.sequences=8. Repeatable.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="A mirror of data sets, for the evaluation.")] = None,
@@ -31,20 +31,43 @@ def pretrain(
     import os
 
     from evalharness.backends.stack_errors import stack_errors
+    from evalharness.cli.pretrain_evaluation import evaluator_for
+    from evalharness.cli.report import write
     from evalharness.cli.training_view import shown
+    from evalharness.report.training import training_report
 
     options, evaluation = read_options(config, changes or [])
     base = config.resolve().parent
-    quiet = quiet or os.environ.get("RANK", "0") != "0"
+    first = os.environ.get("RANK", "0") == "0"
+    quiet = quiet or not first
+    evaluator = None
+    if evaluation is not None:
+        evaluator = evaluator_for(
+            evaluation,
+            f"{config}: evaluation",
+            base,
+            base / options.folder,
+            options.steps,
+            data_dir=data_dir,
+            include=tuple(include or ()),
+        )
     with stack_errors("stack,training"):
         from evalharness.stack.training.pretrain import pretrain as train
 
         if dry_run:
+            from evalharness.cli.training_estimate import estimate
+
+            for line in estimate(options, base):
+                typer.echo(line)
             return
-        evaluator = None
         with shown(options.steps, quiet=quiet) as tell:
             outcome = train(options, base, evaluator=evaluator, start=start, tell=tell)
+    if first:
+        write(base / options.folder / REPORT, training_report([base / options.folder]))
     _end(outcome, base / options.folder, quiet=quiet)
+
+
+REPORT = "report.html"
 
 
 def _end(outcome: Outcome, folder: Path, *, quiet: bool) -> None:
@@ -54,7 +77,7 @@ def _end(outcome: Outcome, folder: Path, *, quiet: bool) -> None:
         typer.Exit: 1 where an evaluation stopped it, 130 where it was asked to.
     """
     if not quiet:
-        typer.echo(f"{outcome.step:,} steps done, last loss {outcome.loss:.4f}; {folder}")
+        typer.echo(f"{outcome.step:,} steps done, last loss {outcome.loss:.4f}; {folder / REPORT}")
         if outcome.reason:
             typer.echo(outcome.reason)
     if outcome.ending == "evaluation":
@@ -86,7 +109,7 @@ def _set(values: dict[str, Any], change: str) -> None:
     from evalharness.errors import UsageError
 
     key, equals, text = change.partition("=")
-    if not equals:
+    if not equals or not all(key.split(".")):
         raise UsageError(f"--set {change}: give KEY=VALUE, as in --set batch.sequences=8.")
     *path, last = key.split(".")
     for part in path:
@@ -95,4 +118,7 @@ def _set(values: dict[str, Any], change: str) -> None:
             raise UsageError(f"--set {change}: '{part}' has no keys in this YAML; set it as a whole.")
         values[part] = dict(inner)
         values = values[part]
-    values[last] = yaml.safe_load(text)
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"--set {change}: '{text}' is no value of YAML; quote it, or close its brackets.") from None

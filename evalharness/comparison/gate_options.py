@@ -13,7 +13,7 @@ from evalharness.options import Options, parse_options
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-def _margin(value: Any) -> Any:
+def margin_value(value: Any) -> Any:
     """``2%`` is a share of the baseline's value, and stays a text; a number is in the metric's own unit."""
     if isinstance(value, str) and value.endswith("%"):
         float(value[:-1])  # raises where it is no number
@@ -28,7 +28,7 @@ class GatedTask(Options):
     """As runs name it."""
     metric: str | None = None
     """The task's first metric unless named."""
-    margin: Annotated[float | str, BeforeValidator(_margin)]
+    margin: Annotated[float | str, BeforeValidator(margin_value)]
     """The drop that is too much: in the metric's own unit (0.03 of acc is 3 points), or ``2%`` of the baseline's."""
     alpha: Share | None = None
     minimum_n: int | None = Field(default=None, ge=2)

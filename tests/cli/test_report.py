@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from e2e.command import said
+from report.trainings import falling, write_training
 from runs_for_tests import write_run
 
 from evalharness.records.folder import Run
@@ -73,3 +74,18 @@ def test_a_folder_in_the_place_of_the_file(run: Run, here: Path) -> None:
 def test_a_place_that_cannot_be_written(run: Run) -> None:
     Path("file").write_text("")
     said("report", "first", "--output", "file/report.html").refused(74, "file/report.html: cannot be written")
+
+
+def test_trainings_in_one_file(here: Path) -> None:
+    write_training(here / "small", falling(5, 100))
+    write_training(here / "large", falling(5, 100, floor=0.5))
+    assert said("report", "small", "--output", "one.html").done().out.startswith("one.html: ")
+    assert "<h1>Training small</h1>" in Path("one.html").read_text()
+    said("report", "small", "large").done()
+    assert "<h1>2 trainings</h1>" in Path("report.html").read_text()
+
+
+def test_a_training_is_no_run(run: Run, here: Path) -> None:
+    write_training(here / "small", falling(5, 100))
+    said("report", "small", "runs/first").refused(64, "small is a training and runs/first is none")
+    said("report", "small", "--full").refused(64, "--full and --metric are for runs")
