@@ -9,13 +9,15 @@ Two works, each by both sides in turn, in one process, on the same weights:
   one-token choices, in batches of equal lengths by padding on the left, and projects the last position only.
 - `texts`: 64 prompts of 128 tokens, 128 tokens each, greedy; transformers with its static cache and torch.compile.
 
-Prints one JSON line: seconds of each round after one that is not counted, and the ratio of the medians. With `--device
+Prints JSON lines: seconds of each round after one that is not counted, the ratio of the medians, and how far both sides
+are from fp32. With `--device
 cpu` the model is tiny: that only shows that the script runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import statistics
 import tempfile
@@ -44,6 +46,8 @@ ONE_BILLION = {
 TINY = {**ONE_BILLION, "vocab_size": 500, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}  # fmt: skip
 LETTERS = (10, 11, 12, 13)
+CHECKED = 16
+"""Questions that are compared with fp32."""
 
 
 class Keeping:
@@ -160,6 +164,7 @@ def main() -> None:
         },
     }
     told: dict[str, Any] = {"device": torch.cuda.get_device_name() if cuda else "cpu", "questions": len(asked)}
+    told["difference_from_fp32"] = differences(model, theirs, asked[:: max(1, len(asked) // CHECKED)])
     for work, sides in works.items():
         seconds: dict[str, list[float]] = {side: [] for side in sides}
         results = {}
@@ -173,11 +178,22 @@ def main() -> None:
         print(json.dumps(told), flush=True)
 
 
+def differences(model: Decoder, theirs: Any, asked: list[tuple[int, ...]]) -> dict[str, float]:
+    """The largest error of a log-likelihood of each side; transformers in fp32, a question at a time, is right."""
+    right = their_scores(copy.deepcopy(theirs).float(), asked, batch=1)
+    sides = {"ours": our_scores(model, asked), "transformers": their_scores(theirs, asked)}
+    return {side: round(largest_difference(found, right), 4) for side, found in sides.items()}
+
+
+def largest_difference(found: list[list[float]], right: list[list[float]]) -> float:
+    return max(abs(a - b) for one, other in zip(found, right, strict=True) for a, b in zip(one, other, strict=True))
+
+
 def agreement(work: str, results: dict[str, Any]) -> float:
     """The largest difference of a log-likelihood; the share of the tokens of texts that are alike."""
-    pairs = list(zip(results["ours"], results["transformers"], strict=True))
     if work == "scores":
-        return round(max(abs(a - b) for one, other in pairs for a, b in zip(one, other, strict=True)), 4)
+        return round(largest_difference(results["ours"], results["transformers"]), 4)
+    pairs = list(zip(results["ours"], results["transformers"], strict=True))
     alike = [a == b for one, other in pairs for a, b in zip(one, other, strict=True)]
     return round(sum(alike) / len(alike), 4)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from evalharness.errors import DataError, ServiceError
-from evalharness.stack.errors import StackError
+from evalharness.errors import DataError, DiskError, ServiceError
+from evalharness.stack.errors import DiskRefusedError, StackError
 
 
 @contextmanager
@@ -17,10 +17,12 @@ def stack_errors(extras: str = "stack") -> Iterator[None]:
         extras: what installs the packages.
 
     Raises:
-        DataError, ServiceError: in place of the stack's own.
+        DataError, DiskError, ServiceError: in place of the stack's own.
     """
     try:
         yield
+    except DiskRefusedError as error:
+        raise DiskError(str(error)) from None
     except StackError as error:
         raise DataError(str(error)) from None
     except ModuleNotFoundError as error:

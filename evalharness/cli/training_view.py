@@ -63,7 +63,7 @@ def line(event: Mapping[str, Any], steps: int) -> str:
         case "rewind":
             return (
                 f"went back from step {event['from']:,} to {event['step']:,}; "
-                f"{event['skipped_sequences']:,} sequences are left out"
+                f"{event['left_out_sequences']:,} sequences are left out"
             )
         case "resumed":
             return f"{at}: goes on from {event['checkpoint']}"
@@ -76,11 +76,13 @@ def _peak(event: Mapping[str, Any]) -> str:
 
 
 def _scores(event: Mapping[str, Any]) -> str:
-    """``coin_flip accuracy 0.950 [0.93, 0.97]; ...`` of an evaluation's row."""
+    """``coin_flip accuracy 0.950 [0.930, 0.970]; ...``: of each task of an evaluation the first metric."""
     told = []
-    for task, scores in event.items():
-        for metric, score in scores.items() if isinstance(scores, Mapping) else ():
-            if isinstance(score, Mapping) and "value" in score:
-                bounds = f" [{score['low']:.3f}, {score['high']:.3f}]" if score.get("low") is not None else ""
-                told.append(f"{task} {metric} {score['value']:.3f}{bounds}")
+    for task, found in event.get("tasks", {}).items():
+        if "error" in found:
+            told.append(f"{task}: {found['error']}")
+        for metric, score in list(found.get("metrics", {}).items())[:1]:
+            bounds = f" [{score['low']:.3f}, {score['high']:.3f}]" if score.get("low") is not None else ""
+            value = "none" if score["value"] is None else f"{score['value']:.3f}"
+            told.append(f"{task} {metric} {value}{bounds}")
     return "; ".join(told) or "evaluated"

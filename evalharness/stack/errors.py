@@ -11,6 +11,10 @@ class CheckpointError(StackError):
     """A checkpoint on disk is wrong, incomplete, or of a kind that the stack does not know."""
 
 
+class DiskRefusedError(CheckpointError):
+    """The disk refuses what is to be written, since it is full or read-only; what was whole on it still is."""
+
+
 class GrammarError(StackError):
     """A JSON schema or regular expression that texts cannot be held to."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,17 @@ class Corpus:
     def end_id(self) -> int:
         """The id that ends each document."""
         return int(self.facts["tokenizer"]["end_id"])
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for corpora of the same tokens and documents, in the same sources."""
+        digest = hashlib.sha256()
+        for name, own in sorted(self.facts["sources"].items()):
+            for number in range(int(own["shards"])):
+                record = read_record(shard_stem(self.folder, name, number))
+                assert record is not None
+                digest.update(f"{name} {record.sha256['tokens']} {record.sha256['offsets']}\n".encode())
+        return digest.hexdigest()
 
     def packed(self, options: PackingOptions) -> dict[str, PackedSource]:
         """Every source as sequences; padding repeats the end of a document."""

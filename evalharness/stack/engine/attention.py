@@ -17,6 +17,7 @@ from torch import Tensor
 
 from evalharness.stack.engine.cache import GRAIN, TokenStore
 from evalharness.stack.engine.line import Group, LinePlan, Part
+from evalharness.stack.engine.scores import scores_of
 from evalharness.stack.engine.texts import TextsPlan, add_tiles
 from evalharness.stack.layers.linear import can_pack, product
 
@@ -189,7 +190,7 @@ class LineAttention:
 def _scores(queries_GMD: Tensor, first: int, count: int, keys_GSD: Tensor) -> Tensor:
     """Scores in fp32 of `count` queries and as many more as fill a grain, [G, >= count, S]."""
     end = first + count + -count % GRAIN
-    return torch.bmm(queries_GMD[:, first:end], keys_GSD.transpose(1, 2)).float()
+    return scores_of(queries_GMD[:, first:end], keys_GSD)
 
 
 def _weigh(scores_GMS: Tensor, best_GM: Tensor) -> None:
@@ -218,7 +219,7 @@ def partial_attention(
             scale=1.0,
         )
         return mixed[0], sums[0]
-    scores = torch.bmm(queries_GMD, keys_GSD.transpose(1, 2)).float()
+    scores = scores_of(queries_GMD, keys_GSD)
     if bias_MS is not None:
         scores += bias_MS
     sums = scores.logsumexp(-1)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from evalharness.stack.engine.cache import GRAIN, TILE, TileStore
+from evalharness.stack.engine.scores import scores_of
 
 
 class SharedPath:
@@ -126,13 +127,13 @@ class TextsPlan:
         keys_BSD, values_BSD = store[0, :top].flatten(0, 1), store[1, :top].flatten(0, 1)
         by_tile = queries_RGmD.index_select(0, self._owners_B).flatten(0, 1)
         bias = self._bias(window, repeats, padded, keys_NGD)
-        scores = torch.baddbmm(bias, by_tile, keys_BSD.transpose(1, 2)).float().view(top, heads, padded, TILE)
+        scores = scores_of(by_tile, keys_BSD, bias).view(top, heads, padded, TILE)
         best_RGm = self._of_texts(scores.amax(-1)).amax(1)
         shared = []
         for path, first, end in self.groups:
             keys_GSD = path.layers[layer][0]
             group_GMD = queries_RGmD[first:end].transpose(0, 1).flatten(1, 2)
-            found = torch.bmm(group_GMD, keys_GSD.transpose(1, 2)).float()
+            found = scores_of(group_GMD, keys_GSD)
             if window is not None:
                 found.masked_fill_(self._beyond(first, end, found.shape[-1], window, repeats, padded), -torch.inf)
             best = found.amax(-1).view(heads, end - first, padded).transpose(0, 1)

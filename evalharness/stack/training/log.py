@@ -96,3 +96,6 @@ class TensorBoard:
             if name != "step" and isinstance(value, int | float) and not isinstance(value, bool):
                 self._writer.add_scalar(name, value, values["step"])
         self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()

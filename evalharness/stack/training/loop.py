@@ -199,6 +199,8 @@ class Loop:
 
     def _open_board(self) -> None:
         if self.options.tensorboard and self.training.processes.first:
+            if self._board:
+                self._board.close()
             self._board = TensorBoard(self.training.folder / "tensorboard", self.at.step)
 
     # ----------------------------------------------------------------------- evaluation

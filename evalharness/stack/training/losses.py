@@ -111,11 +111,11 @@ def _compute(
     losses_R, norms_R = torch.empty_like(weights_R), torch.empty_like(weights_R)
     by_hidden_RW = torch.empty_like(hidden_RW) if wants_hidden else None
     by_weight_VW = torch.zeros_like(projection_VW, dtype=wide) if wants_weight else None
-    on_logits = _compiled() if rows.compiled else _InPlace(min(rows.chunk, len(kept_R)), len(weight_VW), weights_R)
+    of_chunk = _compiled() if rows.compiled else _InPlace(min(rows.chunk, len(kept_R)), len(weight_VW), weights_R)
     for begin in range(0, len(kept_R), rows.chunk):
         at = slice(begin, begin + rows.chunk)
         logits_CV = _wide_product(hidden_RW[at], projection_VW, wide)
-        losses_R[at], norms_R[at], by_logits_CV = on_logits(
+        losses_R[at], norms_R[at], by_logits_CV = of_chunk(
             logits_CV, targets_R[at], weights_R[at], rows.z_loss, factors
         )
         if by_hidden_RW is not None:

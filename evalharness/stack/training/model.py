@@ -16,6 +16,7 @@ from evalharness.stack.training.attention import BatchAttention
 from evalharness.stack.training.losses import linear_cross_entropy
 from evalharness.stack.training.objectives import Batch
 from evalharness.stack.training.optimizers import shrink_gradient
+from evalharness.stack.training.products import use_fast_products
 
 
 class TrainingModel(nn.Module):
@@ -41,6 +42,8 @@ class TrainingModel(nn.Module):
         self.decoder = decoder
         self._z_loss, self._embedding_gradient, self._dtype = z_loss, embedding_gradient, dtype
         self._run, self._compiled = run_again if recompute else run_block, compiled
+        if not compiled:
+            use_fast_products(decoder)
         self._hidden: Callable[[Batch], Tensor] = torch.compile(self._hidden_of) if compiled else self._hidden_of
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Matrix products of a training step on a processor, by the faster of the two libraries that torch brings.
 
-In fp32 on AMD's processors oneDNN computes outputs and input gradients of linear layers 1.1 to 1.3 times as fast as
+In fp32 on AMD's processors oneDNN computes outputs and input gradients of linear layers 1.1 to 1.5 times as fast as
 MKL, which torch takes; MKL computes weight gradients faster (benchmarks/training/products.py). Both add in a fixed
 order, so equal inputs give equal bits at equal numbers of threads.
 Letters: N rows, K inputs, M outputs of a layer.

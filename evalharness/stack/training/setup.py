@@ -32,7 +32,6 @@ from evalharness.stack.training.optimizers import make_optimizers
 from evalharness.stack.training.options import ComputeOptions, PretrainOptions
 from evalharness.stack.training.peaks import Peak, machine_peak
 from evalharness.stack.training.processes import Processes
-from evalharness.stack.training.products import use_fast_products
 from evalharness.stack.training.saving import Saver
 from evalharness.stack.training.schedules import check_batch, rate_factor, sequences_until
 from evalharness.stack.training.tokenizer import training_tokenizer
@@ -177,8 +176,8 @@ def open_data(
     )
     if options.validate_sequences is not None and options.validate_sequences > source.held_out:
         raise TrainingError(
-            f"validate_sequences is {options.validate_sequences:,}, but {source.held_out:,} are held out; hold out more "
-            "(data.validation), or take fewer."
+            f"validate_sequences is {options.validate_sequences:,}, but {source.held_out:,} are held out; hold out "
+            "more (data.validation), or take fewer."
         )
     return tokenizer, config, source
 
@@ -200,8 +199,6 @@ def build_model(options: PretrainOptions, config: ModelConfig, device: torch.dev
     decoder = Decoder(config)
     initialize(decoder, options.seed, options.model.initial_deviation)
     decoder.to(device)
-    if device.type == "cpu" and not options.compute.compile:
-        use_fast_products(decoder)
     return TrainingModel(
         decoder,
         z_loss=options.z_loss,
