@@ -147,9 +147,9 @@ def main() -> None:
     # No end of text: random weights say it now and then.
     config = LlamaConfig(**shape, max_position_embeddings=4096, bos_token_id=None, eos_token_id=None)
     with tempfile.TemporaryDirectory() as folder:
-        theirs = LlamaForCausalLM(config).to(torch.bfloat16)
-        theirs.save_pretrained(folder)
-        theirs = theirs.to(options.device).eval()
+        LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+        # Read back, as `to` has rounded the rotary frequencies too.
+        theirs = LlamaForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).to(options.device).eval()
         model, _ = load_model(Path(folder), torch.bfloat16, options.device)
         if not cuda:
             model.pack()

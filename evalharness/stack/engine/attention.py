@@ -145,8 +145,10 @@ class LineAttention:
                 bias,
                 blind=bias is not None,
             )
-            weight = torch.sigmoid(sums - sums_GM)[..., None].to(mixed.dtype)
-            mixed_GMD[:, rows].lerp_(mixed, weight.expand_as(mixed))
+            own = mixed_GMD[:, rows]
+            weight = torch.sigmoid(sums - sums_GM)[..., None]
+            # In fp32: rounded to bf16, the weights alone made errors half as large again.
+            own.copy_(own.float().lerp_(mixed.float(), weight.expand_as(mixed)))
 
     # ----------------------------------------------------------------------- exact
 

@@ -1,8 +1,7 @@
 """Scores of attention in fp32, of keys and queries in any type of numbers.
 
-bf16 keeps 8 bits: rounded to it, scores are wrong by some hundredths, and log-likelihoods of a model of 1 B parameters
-by 0.27 where the fp32 sums that a GPU's product makes anyway give 0.06 (benchmarks/engine/gpu.py). Processors' products
-have no other type of result than that of the factors.
+bf16 keeps 8 bits of them, and flash attention keeps scores in fp32 for that reason; a GPU's product makes fp32 sums
+anyway. Processors' products have no other type of result than that of the factors.
 """
 
 from __future__ import annotations
