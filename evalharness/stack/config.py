@@ -55,7 +55,7 @@ class ModelConfig:
     """A causal decoder, made of parts that are chosen by name; the defaults are those of the Llama family."""
 
     architecture: str = "composed"
-    """Family by its Hugging Face ``model_type`` (``llama``, ``mistral``, ``qwen2``, ``qwen3``), whose layout its
+    """Family by its Hugging Face ``model_type`` (a name of `architectures.families.known`), whose layout its
     checkpoints have; ``composed`` for any other choice of parts."""
     vocab_size: int
     """Rows of the embedding."""
@@ -82,6 +82,10 @@ class ModelConfig:
     """A name of `layers.feedforward.FEED_FORWARDS`."""
     ffn_bias: bool = False
     """Biases in the feed-forward layer."""
+    experts: int | None = None
+    """Feed-forward layers of each block, of which a token passes through some (Mixtral); None: one, that all do."""
+    experts_per_token: int = 2
+    """How many of them a token passes through."""
     positions: str = "rope"
     """How positions are told apart: a name of `layers.positions.POSITIONS`."""
     rope_theta: float = 10_000.0
@@ -98,6 +102,11 @@ class ModelConfig:
     """RMSNorm over each head of queries and keys before the rotation (Qwen3)."""
     windows: tuple[int | None, ...] = ()
     """Sliding window of each layer, in tokens with the current one; None attends to all. Empty: all layers None."""
+    embedding_width: int | None = None
+    """Size of a token's embedding, and of what the vocabulary projection is multiplied by, where it is not `width`: a
+    matrix leads from it to the blocks, and one back (OPT-350m)."""
+    embedding_norm: bool = False
+    """A norm of the embedding before the first block (BLOOM)."""
     tied_embeddings: bool = False
     """Whether the vocabulary projection is the embedding matrix."""
     max_length: int
@@ -114,17 +123,17 @@ class ModelConfig:
     @property
     def stored_dim(self) -> int:
         """Numbers that a head's key and value each take in a cache: ALiBi adds some to each head."""
-        return self.head_dim + (ALIBI_DIMS if self.positions == "alibi" else 0)
+        return self.head_dim + (ALIBI_DIMS if self.positions in ("alibi", "alibi_rounded") else 0)
 
 
 GATED = ("reglu", "geglu", "geglu_tanh", "swiglu")
 """Feed-forward layers with three matrices."""
 PARTS = {
     "norm": ("layer_norm", "rms_norm"),
-    "residual": ("pre", "post", "sandwich", "parallel", "deepnorm"),
+    "residual": ("pre", "post", "sandwich", "parallel", "parallel_two_norms", "deepnorm"),
     "feed_forward": ("relu", "gelu", "gelu_tanh", "swish", *GATED),
-    "positions": ("none", "sinusoidal", "learned", "rope", "xpos", "alibi"),
+    "positions": ("none", "sinusoidal", "learned", "rope", "xpos", "alibi", "alibi_rounded"),
 }
 """The names that a field of `ModelConfig` may have; here, so that a configuration is checked without torch."""
 ALIBI_DIMS = 8
-"""Numbers that `alibi` adds to a head: five of them are used, eight keep rows aligned for matrix products."""
+"""Numbers that ALiBi adds to a head: at most five of them are used, eight keep rows aligned for matrix products."""

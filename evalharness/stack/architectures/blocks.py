@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.layers.attention import Attention, AttentionContext
+from evalharness.stack.layers.experts import Experts
 from evalharness.stack.layers.feedforward import feed_forward
 from evalharness.stack.layers.norms import NORMS
 from evalharness.stack.layers.positions import Positions
@@ -27,10 +28,18 @@ class Block(nn.Module):
         self.attention_norm = NORMS[config.norm](config.width, config.norm_epsilon)
         self.attention = Attention(config, layer)
         self.feed_forward_norm = NORMS[config.norm](config.width, config.norm_epsilon)
-        self.feed_forward = feed_forward(config.feed_forward, config.width, config.ffn_width, bias=config.ffn_bias)
+        self.feed_forward = _feed_forward(config)
 
     def forward(self, x_TW: Tensor, positions: Positions, at: tuple[Tensor, ...], context: AttentionContext) -> Tensor:
         raise NotImplementedError
+
+
+def _feed_forward(config: ModelConfig) -> nn.Module:
+    layers = [
+        feed_forward(config.feed_forward, config.width, config.ffn_width, bias=config.ffn_bias)
+        for _ in range(config.experts or 1)
+    ]
+    return layers[0] if config.experts is None else Experts(config.width, layers, config.experts_per_token)
 
 
 class PreNorm(Block):
@@ -95,11 +104,21 @@ class Parallel(Block):
         return x_TW + mixed_TW + self.feed_forward(normed_TW)  # type: ignore[no-any-return]
 
 
+class ParallelTwoNorms(Block):
+    """``x + attend(norm(x)) + feed(norm(x))``, each with a norm of its own (GPT-NeoX, Black et al. 2022,
+    arXiv:2204.06745, section 2.1; Falcon-40B)."""
+
+    def forward(self, x_TW: Tensor, positions: Positions, at: tuple[Tensor, ...], context: AttentionContext) -> Tensor:
+        mixed_TW = self.attention(self.attention_norm(x_TW), positions, at, context)
+        return x_TW + mixed_TW + self.feed_forward(self.feed_forward_norm(x_TW))  # type: ignore[no-any-return]
+
+
 BLOCKS: dict[str, type[Block]] = {
     "pre": PreNorm,
     "post": PostNorm,
     "sandwich": Sandwich,
     "parallel": Parallel,
+    "parallel_two_norms": ParallelTwoNorms,
     "deepnorm": DeepNorm,
 }
 

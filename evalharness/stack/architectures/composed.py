@@ -107,8 +107,8 @@ def faults(config: ModelConfig) -> Iterator[str]:
         name = getattr(config, key)
         if name not in names:
             yield unknown_name(key, name, names)
-    for key in SIZES:
-        if getattr(config, key) < 1:
+    for key in (*SIZES, "experts", "embedding_width"):
+        if getattr(config, key) is not None and getattr(config, key) < 1:
             yield f"{key} is {getattr(config, key)}; give a whole number of at least 1."
             return
     if config.heads % config.kv_heads:
@@ -118,6 +118,8 @@ def faults(config: ModelConfig) -> Iterator[str]:
         )
     if config.windows and len(config.windows) != config.layers:
         yield f"{len(config.windows)} windows for {config.layers} layers; give one for each."
+    if config.experts is not None and not 1 <= config.experts_per_token <= config.experts:
+        yield f"experts_per_token is {config.experts_per_token}; give a number from 1 to experts, {config.experts}."
     if any(window is not None and window < 1 for window in config.windows):
         yield "a window is below 1; a token sees at least itself."
     yield from _position_faults(config)
@@ -144,6 +146,8 @@ def _position_faults(config: ModelConfig) -> Iterator[str]:
         yield f"the scaling ntk needs at least 4 numbers of a head that are turned, not {turned}."
     if not rotary and (config.rotary_dim is not None or config.rope_scaling is not None):
         yield f"rotary_dim and rope_scaling are for the positions rope and xpos, not '{config.positions}'."
+    if config.positions == "alibi_rounded" and config.kv_heads != config.heads:
+        yield f"the positions 'alibi_rounded' need a key head for each of the {config.heads} query heads."
     longest = {"xpos": XPOS_LONGEST, "alibi": ALIBI_LONGEST}.get(config.positions)
     if longest is not None and config.max_length > longest:
         yield f"the positions '{config.positions}' reach to {longest:,} tokens, not {config.max_length:,}."

@@ -27,13 +27,19 @@ class Decoder(nn.Module):
         self.config = config
         # Given a weight, an embedding draws none: drawing normal numbers on the meta device, where checkpoints are
         # loaded into, imports torch._dynamo (2.5 s).
-        weight = torch.zeros(config.vocab_size, config.width)
+        inner = config.embedding_width or config.width
+        weight = torch.zeros(config.vocab_size, inner)
         self.embedding = nn.Embedding.from_pretrained(weight, freeze=False)  # type: ignore[no-untyped-call]
+        led = config.embedding_width is not None
+        self.embedding_in = nn.Linear(inner, config.width, bias=False) if led else nn.Identity()
+        norm = NORMS[config.norm]
+        self.embedding_norm = norm(config.width, config.norm_epsilon) if config.embedding_norm else nn.Identity()
         self.positions = POSITIONS[config.positions](config)
         block = BLOCKS[config.residual]
         self.blocks = nn.ModuleList(block(config, layer) for layer in range(config.layers))
-        self.norm = nn.Identity() if block.ends_normed else NORMS[config.norm](config.width, config.norm_epsilon)
-        self.head: nn.Module = nn.Linear(config.width, config.vocab_size, bias=False)
+        self.norm = nn.Identity() if block.ends_normed else norm(config.width, config.norm_epsilon)
+        self.embedding_out = nn.Linear(config.width, inner, bias=False) if led else nn.Identity()
+        self.head: nn.Module = nn.Linear(inner, config.vocab_size, bias=False)
         if config.tied_embeddings:
             self.head.weight = self.embedding.weight
 
@@ -45,11 +51,16 @@ class Decoder(nn.Module):
         self, embedded_TW: Tensor, positions_T: Tensor, context: AttentionContext, run: RunBlock = run_block
     ) -> Tensor:
         """As `forward`, from the embeddings of the tokens on; `run` says how each block is run."""
-        x_TW = self.positions.embedded(embedded_TW, positions_T)
+        x_TW = self.embedding_norm(self.embedding_in(embedded_TW))
+        x_TW = self.positions.embedded(x_TW, positions_T)
         at = self.positions.prepare(positions_T, x_TW.dtype)
         for block in self.blocks:
             x_TW = run(block, x_TW, self.positions, at, context)  # type: ignore[arg-type]
         return x_TW
+
+    def outputs(self, hidden_RW: Tensor) -> Tensor:
+        """What the vocabulary projection is multiplied by, of the hidden states that `forward` returns."""
+        return self.embedding_out(self.norm(hidden_RW))  # type: ignore[no-any-return]
 
     def logits(self, hidden_RW: Tensor) -> Tensor:
         """Scores of the next token in fp32, of shape [R, V], for the rows of `forward` that are wanted.
@@ -57,11 +68,11 @@ class Decoder(nn.Module):
         The projection is computed in fp32 whatever the dtype of the weights, because bf16 logits tie: two
         choices of one question often get the same 8-bit mantissa.
         """
-        normed = self.norm(hidden_RW).float()
+        outputs = self.outputs(hidden_RW).float()
         head = self.head
         if isinstance(head, nn.Linear):
-            return F.linear(normed, head.weight.float())
-        logits_RV: Tensor = head(normed)
+            return F.linear(outputs, head.weight.float())
+        logits_RV: Tensor = head(outputs)
         return logits_RV
 
     def pack(self) -> None:

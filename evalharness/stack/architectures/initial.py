@@ -7,7 +7,7 @@ import torch
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.layers.norms import LayerNorm, RMSNorm
 
-ENDS = ("attention.output", "feed_forward.down")
+ENDS = ("attention.output", ".down")
 """What a block adds to the stream comes out of these."""
 
 

@@ -111,6 +111,12 @@ class ModelOptions(Section):
     biases: Literal["none", "qkv", "attention", "all"] = "none"
     """Which linear layers have one: the queries', keys' and values' (Qwen2), all four of attention, or the feed-forward
     layer's as well (GPT-2)."""
+    experts: int | None = Field(default=None, ge=1)
+    """Feed-forward layers of each block, of which a token passes through some (Mixtral); one for all unless given."""
+    experts_per_token: int = Field(default=2, ge=1)
+    """With `experts`: how many a token passes through."""
+    embedding_norm: bool = False
+    """A norm of the embedding before the first block (BLOOM)."""
     qk_norm: bool = False
     """RMSNorm over each head of queries and keys (Qwen3)."""
     window: int | None = Field(default=None, ge=1)
@@ -180,6 +186,9 @@ class ModelOptions(Section):
             residual=self.residual,
             feed_forward=self.feed_forward,
             ffn_bias=self.biases == "all",
+            experts=self.experts,
+            experts_per_token=self.experts_per_token,
+            embedding_norm=self.embedding_norm,
             positions=self.positions,
             rope_theta=self.rope_theta,
             rope_scaling=None if self.rope_scaling is None else self.rope_scaling.to_scaling(),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalharness.stack.architectures.composed import COMPOSED
-from evalharness.stack.architectures.families import FAMILIES
+from evalharness.stack.architectures.families.known import FAMILIES
 from evalharness.stack.checkpoints.load import open_checkpoint
 from evalharness.stack.checkpoints.save import save_model, with_family
 from evalharness.stack.errors import CheckpointError

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,10 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from evalharness.stack.architectures.composed import COMPOSED, MODEL_TYPE, composed_from_json
-from evalharness.stack.architectures.families import as_ids, config_from_gguf, config_from_hub, tensor_names
+from evalharness.stack.architectures.families.known import config_from_hub
+from evalharness.stack.architectures.families.values import as_ids
 from evalharness.stack.checkpoints.gguf import GGUFFile
+from evalharness.stack.checkpoints.gguf_models import config_from_gguf, tensor_names
 from evalharness.stack.checkpoints.gguf_tokenizer import from_gguf
 from evalharness.stack.checkpoints.huggingface import HuggingFaceFolder
+from evalharness.stack.checkpoints.layouts import Layout
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.errors import CheckpointError
 from evalharness.stack.tokenization.text import TextTokenizer, from_folder
@@ -167,11 +171,11 @@ class GGUFCheckpoint:
         return from_gguf(self.file)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        for ours, _, name in tensor_names(self.config):
+        for ours, name in tensor_names(self.config):
             yield ours, self._unpacked(ours, name)
 
     def stored_name(self, ours: str) -> str:
-        return next(name for known, _, name in tensor_names(self.config) if known == ours)
+        return dict(tensor_names(self.config))[ours]
 
     def fingerprint(self) -> str:
         return _hash_files([self.path])
@@ -231,18 +235,18 @@ class FolderCheckpoint:
         return from_folder(self.path)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        if self.config.architecture == COMPOSED:
-            yield from self.folder.tensors()
-            return
-        ours = {hub: ours for ours, hub, _ in tensor_names(self.config)}
-        for name, tensor in self.folder.tensors():
-            if name in ours:
-                yield ours[name], tensor
+        tensors = self.folder.tensors()
+        return tensors if self._layout is None else self._layout.ours(tensors)
 
     def stored_name(self, ours: str) -> str:
+        return ours if self._layout is None else self._layout.stored_name(ours)
+
+    @cached_property
+    def _layout(self) -> Layout | None:
+        """Made when weights are asked for, as it reads the headers; composed folders have our names."""
         if self.config.architecture == COMPOSED:
-            return ours
-        return next(name for known, name, _ in tensor_names(self.config) if known == ours)
+            return None
+        return Layout(self.config, self.folder.shapes().keys(), self.path)
 
     def fingerprint(self) -> str:
         return _hash_files([self.path / "config.json", *self.folder.shards()])

@@ -153,6 +153,30 @@ class Alibi(Positions):
         return torch.cat((queries * self.query_scale, more_queries), dim=-1), torch.cat((keys, more_keys), dim=-1)
 
 
+class RoundedAlibi(Positions):
+    """ALiBi as Falcon was trained with it: ``(q_i k_j + bf16(bf16(m_h) j)) / sqrt(D)``, which differs from `alibi` in
+    the place of the root, and in being rounded to bf16, as far positions are.
+
+    What is rounded has to be kept for each query head, so that key heads cannot be shared.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.slopes = torch.tensor(alibi_slopes(config.heads), device="cpu").bfloat16()
+
+    def prepare(self, positions_T: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        # A position is rounded too before it is multiplied: torch computes whole numbers times bf16 in bf16.
+        biases_TH = self.slopes.to(positions_T.device) * positions_T[..., None]
+        room = (0, ALIBI_DIMS - 1)
+        keys_THD = nn.functional.pad(biases_TH.to(dtype)[..., None], room)
+        return nn.functional.pad(torch.ones_like(keys_THD[..., :1]), room), keys_THD
+
+    def place(self, qk_TND: Tensor, heads: int, at: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        queries, keys = super().place(qk_TND, heads, at)
+        more_queries, more_keys = (more.expand(*queries.shape[:-1], ALIBI_DIMS) for more in at)
+        return torch.cat((queries, more_queries), dim=-1), torch.cat((keys, more_keys), dim=-1)
+
+
 def alibi_slopes(heads: int) -> list[float]:
     """``2^(-8h/H)`` for h = 1..H where H is a power of two; else those of the next smaller power, and every second one
     of the next larger."""
@@ -169,4 +193,5 @@ POSITIONS: dict[str, Callable[[ModelConfig], Positions]] = {
     "rope": Rope,
     "xpos": XPos,
     "alibi": Alibi,
+    "alibi_rounded": RoundedAlibi,
 }

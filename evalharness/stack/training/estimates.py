@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.layers.attention import Attention
+from evalharness.stack.layers.experts import Experts
 from evalharness.stack.training.groups import OptimizerRule, group_parameters
 from evalharness.stack.training.losses import FEWEST_ROWS, LOGITS
 from evalharness.stack.training.saved import activations
@@ -73,13 +74,21 @@ def operations(model: nn.Module, length: int, *, recompute: bool = False) -> Ope
 
 def _multiplied(model: nn.Module) -> int:
     """Numbers in the matrices that a token is multiplied by; one that two modules share counts in both."""
-    return sum(
+    idle = sum(_idle(module) for module in model.modules() if isinstance(module, Experts))
+    total: int = sum(
         weight.numel()
         for name, module in model.named_modules()
         if not set(name.split(".")) & set(LOOKED_UP)
         for weight in module.parameters(recurse=False)
         if weight.dim() >= 2
     )
+    return total - idle
+
+
+def _idle(layer: Experts) -> int:
+    """Numbers in the matrices of the experts that a token does not pass through."""
+    matrices: int = sum(weight.numel() for weight in layer.experts.parameters() if weight.dim() >= 2)
+    return matrices * (len(layer.experts) - layer.per_token) // len(layer.experts)
 
 
 def keys_seen(length: int, window: int | None) -> float:

@@ -62,6 +62,9 @@ class PretrainOptions(Section):
     """Greatest norm of all gradients together (Pascanu et al. 2012, arXiv 1211.5063); null does not clip."""
     z_loss: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """Times ``logsumexp(logits)^2``, added to the loss (PaLM: 1e-4)."""
+    balance_loss: float = Field(default=0.01, ge=0, allow_inf_nan=False)
+    """Times the balance of the model's experts (`training.balance`), added to the loss where it has some (Switch:
+    0.01)."""
     embedding_gradient: float = Field(default=1.0, gt=0, le=1)
     """What the gradient of the embedding is multiplied by (GLM-130B: 0.1)."""
     spikes: SpikeOptions | None = None

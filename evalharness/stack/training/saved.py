@@ -16,6 +16,7 @@ from evalharness.stack.architectures.blocks import Block, run_block
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.layers.attention import AttentionContext
+from evalharness.stack.layers.experts import Experts
 from evalharness.stack.layers.positions import Positions
 from evalharness.stack.training.attention import BatchAttention
 
@@ -52,6 +53,9 @@ def activations(
 
     with FakeTensorMode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
         decoder = Decoder(config)
+        for module in decoder.modules():
+            if isinstance(module, Experts):
+                module.count_evenly = True
         kept, within = _Saved(), [_Saved() for _ in decoder.blocks]
 
         def run_again(
@@ -67,7 +71,7 @@ def activations(
         with kept.hooks():
             x_BTW = decoder.embedding(ids_BT)
             hidden = decoder.stream(x_BTW, torch.arange(length), context, run_again if recompute else run_block)
-            kept.keep(decoder.norm(hidden))
+            kept.keep(decoder.outputs(hidden))
         own = _Saved()
         for parameter in decoder.parameters():
             own.keep(parameter)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
-from evalharness.stack.architectures.composed import composed_to_json
+from evalharness.stack.architectures.composed import composed_from_json, composed_to_json
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.architectures.initial import initialize
 from evalharness.stack.checkpoints.load import open_checkpoint
@@ -81,7 +82,8 @@ class Training:
         Raises:
             CheckpointError: it is of another model.
         """
-        check_model(path, facts, self.config_json)
+        there = composed_to_json(composed_from_json(facts["model"], str(path)))
+        check_model(path, {"model": there}, self.config_json)
         saved = dict(open_checkpoint(path).tensors())
         for name, parameter in self.named_parameters():
             parameter.copy_(saved[name])
@@ -135,7 +137,7 @@ class Training:
         self.processes.wait()
 
     def _require_same(self, before: Mapping[str, Any], told: Mapping[str, Any]) -> None:
-        there, here = before.get("options", {}), told["options"]
+        there, here = with_defaults(before.get("options", {})), told["options"]
         if changed := sorted(key for key in {*there, *here} if there.get(key) != here.get(key)):
             raise TrainingError(
                 f"{self.folder}: holds a training with other options ({', '.join(changed)}); give another folder, "
@@ -147,6 +149,16 @@ class Training:
                     f"{self.folder}: holds a training with another {what}, though by the same name; give another "
                     "folder, or delete this one."
                 )
+
+
+def with_defaults(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Options that an older version wrote down, with what has come since as it is by itself; those that this version
+    does not know stay as they are."""
+    try:
+        filled = PretrainOptions.model_validate({"folder": "", **options})
+    except ValidationError:
+        return options
+    return json.loads(filled.model_dump_json(exclude=set(FREE)))  # type: ignore[no-any-return]
 
 
 def open_data(
@@ -202,6 +214,7 @@ def build_model(options: PretrainOptions, config: ModelConfig, device: torch.dev
     return TrainingModel(
         decoder,
         z_loss=options.z_loss,
+        balance_loss=options.balance_loss,
         embedding_gradient=options.embedding_gradient,
         dtype=DTYPES[options.compute.precision],
         recompute=options.compute.recompute == "blocks",

@@ -13,7 +13,9 @@ Choice = tuple[str, str]
 
 AXES: dict[str, dict[str, dict[str, Any]]] = {
     "norm": {name: {"norm": name} for name in ("rms_norm", "layer_norm")},
-    "residual": {name: {"residual": name} for name in ("pre", "post", "sandwich", "parallel", "deepnorm")},
+    "residual": {
+        name: {"residual": name} for name in ("pre", "post", "sandwich", "parallel", "parallel_two_norms", "deepnorm")
+    },
     "feed_forward": {
         name: {"feed_forward": name}
         for name in ("relu", "gelu", "gelu_tanh", "swish", "reglu", "geglu", "geglu_tanh", "swiglu")
@@ -34,7 +36,8 @@ AXES: dict[str, dict[str, dict[str, Any]]] = {
         "qkv": {"qkv_bias": True},
         "all": {"qkv_bias": True, "output_bias": True, "ffn_bias": True},
     },
-    "embedding": {"untied": {}, "tied": {"tied_embeddings": True}},
+    "experts": {"dense": {}, "experts": {"experts": 3}},
+    "embedding": {"untied": {}, "tied": {"tied_embeddings": True}, "normed": {"embedding_norm": True}},
 }
 
 

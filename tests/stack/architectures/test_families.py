@@ -1,83 +1,84 @@
-"""Every family against transformers: tiny random models, saved by transformers, read by us."""
+"""Every family against transformers: tiny random models, in both directions."""
 
-import dataclasses
+from __future__ import annotations
+
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import transformers
+from stack.architectures.family_cases import CASES, VOCABULARY, attention_of, made
+from torch import Tensor, nn
 
-from evalharness.stack.architectures.families import config_from_hub, hub_config
+from evalharness.stack.architectures.decoder import Decoder
+from evalharness.stack.architectures.families.known import FAMILIES, config_from_hub, hub_config
 from evalharness.stack.checkpoints.load import load_model
+from evalharness.stack.checkpoints.save import save_model
 from evalharness.stack.engine.engine import Engine
-from evalharness.stack.engine.requests import ScoreJob
-from evalharness.stack.errors import CheckpointError
+from evalharness.stack.engine.requests import GenerateJob, ScoreJob
 from evalharness.stack.layers.attention import WholeSequence
 
-TINY = {
-    "vocab_size": 120,
-    "hidden_size": 48,
-    "intermediate_size": 80,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 6,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 512,
-}
-LLAMA3 = {
-    "rope_type": "llama3",
-    "rope_theta": 500_000.0,
-    "factor": 8.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 64,
-}
-YARN = {
-    "rope_type": "yarn",
-    "rope_theta": 10_000.0,
-    "factor": 4.0,
-    "beta_slow": 2.0,
-    "beta_fast": 24.0,
-    "original_max_position_embeddings": 128,
-}
-CASES = {
-    "llama": transformers.LlamaConfig(**TINY),
-    "llama-tied-biased": transformers.LlamaConfig(**TINY, tie_word_embeddings=True, attention_bias=True),
-    "llama-rope-llama3": transformers.LlamaConfig(**TINY, rope_parameters=LLAMA3),
-    "llama-rope-yarn": transformers.LlamaConfig(**TINY, rope_parameters=YARN),
-    "llama-geglu": transformers.LlamaConfig(**TINY, hidden_act="gelu_pytorch_tanh"),
-    "llama-rope-linear": transformers.LlamaConfig(
-        **TINY, rope_parameters={"rope_type": "linear", "factor": 4.0, "rope_theta": 10_000.0}
-    ),
-    "mistral-window": transformers.MistralConfig(**TINY, sliding_window=10, head_dim=16),
-    "mistral-full": transformers.MistralConfig(**TINY, sliding_window=None),
-    "qwen2": transformers.Qwen2Config(**TINY),
-    "qwen2-window": transformers.Qwen2Config(**TINY, use_sliding_window=True, sliding_window=10, max_window_layers=1),
-    "qwen3": transformers.Qwen3Config(**TINY, head_dim=16, tie_word_embeddings=True),
-}
+LINES = [
+    torch.randint(2, VOCABULARY, (length,), generator=torch.Generator().manual_seed(length)) for length in (70, 41, 9)
+]
 
 
 @pytest.fixture(params=CASES, scope="module")
-def saved(request, tmp_path_factory):
-    """A folder, and transformers' model in it, biases and norms made visible by random numbers."""
-    torch.manual_seed(3)
-    theirs = transformers.AutoModelForCausalLM.from_config(CASES[request.param], attn_implementation="eager").eval()
-    for parameter in theirs.parameters():
-        parameter.data += torch.randn_like(parameter) * 0.2
-    folder = tmp_path_factory.mktemp(request.param)
+def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, nn.Module]:
+    """A folder, and transformers' model in it."""
+    theirs = made(request.param)
+    folder = tmp_path_factory.mktemp("family")
     theirs.save_pretrained(folder)
     return folder, theirs
 
 
-def full_logits(model, ids: torch.Tensor) -> torch.Tensor:
-    return model.logits(model(ids, torch.arange(len(ids)), WholeSequence()))
+def logits(model: Decoder, ids_T: Tensor) -> Tensor:
+    return model.logits(model(ids_T, torch.arange(len(ids_T)), WholeSequence()))
+
+
+def padded(lines: list[Tensor]) -> dict[str, Tensor]:
+    """The lines as one batch that is padded on the left."""
+    longest = max(map(len, lines))
+    room = [longest - len(line) for line in lines]
+    return {
+        "input_ids": torch.stack([nn.functional.pad(line, (left, 0)) for line, left in zip(lines, room, strict=True)]),
+        "attention_mask": (torch.arange(longest) >= torch.tensor(room)[:, None]).long(),
+    }
+
+
+def their_logits(model: nn.Module, lines: list[Tensor]) -> list[Tensor]:
+    batch = padded(lines)
+    if not isinstance(model, transformers.BloomForCausalLM):  # it counts positions by itself, as OPT does
+        batch["position_ids"] = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+    if isinstance(model, transformers.OPTForCausalLM):
+        del batch["position_ids"]
+    return [found[-len(line) :] for found, line in zip(model(**batch).logits, lines, strict=True)]
 
 
 @torch.inference_mode()
-def test_logits_equal_those_of_transformers(saved):
+def test_logits_are_those_of_transformers(saved: tuple[Path, nn.Module]) -> None:
     folder, theirs = saved
     model, _ = load_model(folder)
-    ids = torch.randint(0, 120, (90,), generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(full_logits(model, ids), theirs(ids[None]).logits[0], atol=1e-4, rtol=0)
+    for line, expected in zip(LINES, their_logits(theirs, LINES), strict=True):
+        torch.testing.assert_close(logits(model, line), expected, atol=1e-4, rtol=0)
+
+
+@torch.inference_mode()
+def test_a_saved_folder_is_read_by_transformers(saved: tuple[Path, nn.Module], tmp_path: Path) -> None:
+    folder, theirs = saved
+    model, config = load_model(folder)
+    assert config_from_hub(hub_config(config, "float32"), "config.json") == config
+    save_model(tmp_path, config, model.state_dict(), None)
+    kind = attention_of(theirs.config)
+    again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation=kind).eval()
+    assert type(again) is type(theirs)
+    for line, expected in zip(LINES, their_logits(theirs, LINES), strict=True):
+        torch.testing.assert_close(again(line[None]).logits[0], expected, atol=1e-4, rtol=0)
+    ours, read = load_model(tmp_path)
+    assert read == config
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in ours.state_dict().items())
 
 
 class Keeping:
@@ -87,86 +88,42 @@ class Keeping:
 
     def begin(self) -> None: ...
 
-    def done(self, result) -> None:
-        self.log_likelihoods = result.log_likelihoods
+    def done(self, result: Any) -> None:
+        self.result = result
 
-    def failed(self, error) -> None:
+    def failed(self, error: Exception) -> None:
         raise error
 
 
-@pytest.mark.parametrize("numerics", ["fast", "exact"])
-def test_the_engine_scores_as_a_whole_pass_does(saved, numerics):
-    model, _ = load_model(saved[0])
-    ids = torch.randint(0, 120, (150,), generator=torch.Generator().manual_seed(2))
-    ends = [ids[:60], torch.cat([ids[:50], ids[90:]]), ids]
-    jobs = [ScoreJob(ids=tuple(end.tolist()), start=1, listener=Keeping()) for end in ends]
-    pending = [jobs]
-    Engine(model, str, numerics=numerics, batch_tokens=40, check=True).run(lambda: pending.pop() if pending else [])
-    for end, job in zip(ends, jobs, strict=True):
-        with torch.inference_mode():
-            expected = full_logits(model, end).log_softmax(-1)[:-1].gather(1, end[1:, None])[:, 0]
-        torch.testing.assert_close(torch.tensor(job.listener.log_likelihoods), expected, atol=1e-4, rtol=0)
+def serve(model: Decoder, numerics: str, *, texts: int) -> list[Any]:
+    """What an engine draws behind the lines, `texts` of them at once."""
+    jobs = [GenerateJob(ids=tuple(line.tolist()), max_tokens=20, listener=Keeping()) for line in LINES]
+    scores = [ScoreJob(ids=tuple(line.tolist()), start=1, listener=Keeping()) for line in LINES]
+    for begin in range(0, len(LINES), texts):
+        pending = [[*jobs[begin : begin + texts], *scores[begin : begin + texts]]]
+        engine = Engine(model, str, numerics=numerics, batch_tokens=50, check=True)
+        engine.run(lambda pending=pending: pending.pop() if pending else [])
+    return [job.listener.result for job in (*jobs, *scores)]
 
 
-def test_a_configuration_survives_the_way_to_the_hub_and_back(saved):
-    _, config = load_model(saved[0])
-    assert config_from_hub(hub_config(config, "float32"), "config.json") == config
+@torch.inference_mode()
+def test_the_engine_draws_what_transformers_draws(saved: tuple[Path, nn.Module]) -> None:
+    folder, theirs = saved
+    model, _ = load_model(folder)
+    plain = [logits(model, line).log_softmax(-1)[:-1].gather(1, line[1:, None])[:, 0] for line in LINES]
+    model.pack()
+    drawn = theirs.generate(
+        **padded(LINES), max_new_tokens=20, do_sample=False, eos_token_id=None, pad_token_id=0, use_cache=True
+    )[:, -20:]
+    for numerics in ("fast", "exact"):
+        told = serve(model, numerics, texts=3)
+        assert [list(text[0].ids) for text in told[:3]] == drawn.tolist(), numerics
+        for found, expected in zip(told[3:], plain, strict=True):
+            torch.testing.assert_close(torch.tensor(found.log_likelihoods), expected, atol=1e-4, rtol=0)
+    assert serve(model, "exact", texts=1) == told
 
 
-def test_transformers_reads_our_configuration(saved):
-    _, theirs = saved
-    _, config = load_model(saved[0])
-    values = hub_config(config, "float32")
-    read = transformers.AutoConfig.for_model(**values)
-    assert read.rope_parameters == theirs.config.rope_parameters
-    assert getattr(read, "layer_types", None) == getattr(theirs.config, "layer_types", None)
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"model_type": "gpt2"}, "architecture 'gpt2' is not known; known: llama, mistral, qwen2, qwen3"),
-        ({"hidden_size": None}, "the key 'hidden_size' is missing"),
-        ({"mlp_bias": True}, "mlp_bias"),
-        ({"rope_parameters": {"rope_type": "longrope", "rope_theta": 1.0}}, "RoPE scaling 'longrope' is not known"),
-        ({"rope_parameters": YARN | {"mscale": 0.7}}, "'mscale' of the RoPE scaling 'yarn' is not covered"),
-        ({"rope_parameters": YARN | {"truncate": False}}, "'yarn' without 'truncate' is not covered"),
-        (
-            {"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}},
-            "turned in part .partial_rotary",
-        ),
-        ({"hidden_act": "quick_gelu"}, "the activation 'quick_gelu' is not known; known: silu, gelu"),
-    ],
-)
-def test_what_is_not_covered_is_refused_in_a_sentence(change, sentence):
-    values = {**CASES["llama"].to_dict(), **change}
-    values = {key: value for key, value in values.items() if value is not None}
-    with pytest.raises(CheckpointError, match=sentence):
-        config_from_hub(values, "folder/config.json")
-
-
-def test_the_old_spelling_of_the_scaling_is_read():
-    values = CASES["llama"].to_dict()
-    del values["rope_parameters"]
-    values |= {"rope_theta": 500_000.0, "rope_scaling": {key: LLAMA3[key] for key in LLAMA3 if key != "rope_theta"}}
-    config = config_from_hub(values, "config.json")
-    assert config.rope_theta == 500_000.0
-    assert dataclasses.asdict(config.rope_scaling) == {
-        "factor": 8.0,
-        "low_frequency_factor": 1.0,
-        "high_frequency_factor": 4.0,
-        "original_length": 64,
-    }
-
-
-def test_missing_weights_are_named(saved, tmp_path: Path):
-    from safetensors.torch import load_file, save_file
-
-    for name in ("config.json", "generation_config.json"):
-        if (saved[0] / name).exists():
-            (tmp_path / name).write_bytes((saved[0] / name).read_bytes())
-    tensors = load_file(saved[0] / "model.safetensors")
-    del tensors["model.layers.1.mlp.up_proj.weight"]
-    save_file(tensors, tmp_path / "model.safetensors")
-    with pytest.raises(CheckpointError, match=r"lacks the weights 'model\.layers\.1\.mlp\.up_proj\.weight'"):
-        load_model(tmp_path)
+def test_every_family_has_three_models() -> None:
+    counts = Counter(config.model_type for config in CASES.values())
+    assert counts.keys() == FAMILIES.keys()
+    assert min(counts.values()) >= 3

@@ -67,6 +67,12 @@ def test_biases(biases, found):
     assert (config.qkv_bias, config.output_bias, config.ffn_bias) == found
 
 
+def test_experts():
+    assert config_of().experts is None
+    config = config_of(experts=4, experts_per_token=3, embedding_norm=True)
+    assert (config.experts, config.experts_per_token, config.embedding_norm) == (4, 3, True)
+
+
 def test_windows():
     assert config_of(window=8).windows == (8, 8, 8, 8)
     assert config_of(window=8, full_every=2).windows == (8, None, 8, None)
@@ -121,6 +127,8 @@ def test_a_preset_is_changed_by_the_other_keys():
         ),
         ({"residual": "sandwhich"}, "no residual is called 'sandwhich'; did you mean 'sandwich'?"),
         ({"feed_forward": "SwiGLU"}, "did you mean 'swiglu'?"),
+        ({"experts": 2, "experts_per_token": 3}, "experts_per_token is 3; give a number from 1 to experts, 2"),
+        ({"positions": "alibi_rounded", "kv_heads": 1}, "need a key head for each of the 6 query heads"),
         (
             {"positions": "rotary"},
             "no positions is called 'rotary'; known: none, sinusoidal, learned, rope, xpos",

@@ -251,6 +251,9 @@ def by_hand(model: Decoder, ids_T: Tensor) -> Tensor:
             case "parallel":
                 normed = norm(x, block.attention_norm)
                 x = x + attend(normed, block.attention) + feed(normed, block.feed_forward)
+            case "parallel_two_norms":
+                fed = feed(norm(x, block.feed_forward_norm), block.feed_forward)
+                x = x + attend(norm(x, block.attention_norm), block.attention) + fed
     if config.residual not in ("post", "deepnorm"):
         x = norm(x, model.norm)
     return x @ model.head.weight.T
@@ -317,6 +320,15 @@ def test_initial_weights_are_gpt2s():
     for name, parameter in model.named_parameters():
         if parameter.dim() == 1:
             assert (parameter == (1.0 if name.endswith("norm.weight") else 0.0)).all(), name
+
+
+def test_what_an_expert_adds_to_the_stream_begins_as_small_as_any_feed_forward_layer():
+    model = Decoder(dataclasses.replace(config_of({}, experts=3), width=256, layers=8, ffn_width=1024))
+    initialize(model, seed=3, deviation=0.05)
+    for name, parameter in model.named_parameters():
+        if "experts" in name:
+            smaller = name.endswith(".down.weight")
+            assert parameter.std().item() == pytest.approx(0.05 / (4 if smaller else 1), rel=0.05), name
 
 
 def test_initial_weights_of_deepnorm_are_its_papers():

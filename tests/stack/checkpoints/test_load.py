@@ -11,7 +11,8 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from evalharness.stack.architectures.families import config_from_hub, tensor_names
+from evalharness.stack.architectures.families.known import FAMILIES, config_from_hub
+from evalharness.stack.checkpoints.gguf_models import tensor_names
 from evalharness.stack.checkpoints.load import load_model, load_tokenizer, open_checkpoint
 from evalharness.stack.errors import CheckpointError
 from evalharness.stack.layers.attention import WholeSequence
@@ -71,7 +72,8 @@ def test_a_gguf_file_computes_what_transformers_computes(case, tmp_path, make_gg
     config = config_from_hub(values, "config.json")
     family = "llama" if config.architecture == "mistral" else config.architecture
     stored = load_file(tmp_path / "hub" / "model.safetensors")
-    tensors = {name: stored[hub].numpy() for _, hub, name in tensor_names(config)}
+    hub = {rule.ours[0]: rule.stored[0] for rule in FAMILIES[config.architecture].rules(config, ())}
+    tensors = {name: stored[hub[ours]].numpy() for ours, name in tensor_names(config)}
     if family == "llama":
         for name in tensors:
             if ".attn_q." in name or ".attn_k." in name:
@@ -167,7 +169,7 @@ def test_the_embedded_model_dequantises_as_the_reference_does(smollm2):
     checkpoint = open_checkpoint(smollm2)
     assert (checkpoint.name, checkpoint.quantisation) == ("SmolLM2-135M-Instruct", "Q4_1")
     reference = {tensor.name: tensor for tensor in gguf.GGUFReader(smollm2).tensors}
-    names = {ours: name for ours, _, name in tensor_names(checkpoint.config)}
+    names = dict(tensor_names(checkpoint.config))
     for ours, tensor in checkpoint.tensors():
         theirs = reference[names[ours]]
         expected = gguf.quants.dequantize(theirs.data, theirs.tensor_type)

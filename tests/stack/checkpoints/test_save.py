@@ -18,10 +18,11 @@ from evalharness.backends.stack import load
 from evalharness.errors import UsageError
 from evalharness.stack.architectures.composed import composed_to_json
 from evalharness.stack.architectures.decoder import Decoder
+from evalharness.stack.architectures.families.known import architecture_of
 from evalharness.stack.architectures.initial import initialize
 from evalharness.stack.checkpoints.convert import convert
 from evalharness.stack.checkpoints.load import load_model, load_tokenizer, open_checkpoint
-from evalharness.stack.checkpoints.save import architecture_of, save_model
+from evalharness.stack.checkpoints.save import save_model
 from evalharness.stack.config import LinearScaling, Llama3Scaling, ModelConfig, NTKScaling, YarnScaling
 from evalharness.stack.errors import CheckpointError
 from evalharness.stack.layers.attention import WholeSequence
@@ -54,6 +55,9 @@ def logits(model: Decoder) -> torch.Tensor:
         return model.logits(model(IDS, torch.arange(len(IDS)), WholeSequence()))
 
 
+PLAIN = {"norm": "layer_norm", "feed_forward": "gelu"}
+BIASED = {"qkv_bias": True, "output_bias": True, "ffn_bias": True}
+BLOOM = {"feed_forward": "gelu_tanh", "embedding_norm": True, "ffn_width": 128}
 FAMILY: dict[str, tuple[str, ModelConfig]] = {
     "llama": ("llama", config_of({})),
     "llama tied grouped": ("llama", config_of({}, tied_embeddings=True, kv_heads=2)),
@@ -69,6 +73,20 @@ FAMILY: dict[str, tuple[str, ModelConfig]] = {
     "qwen3": ("qwen3", config_of({}, qk_norm=True, tied_embeddings=True)),
     "qwen3 window": ("qwen3", config_of({}, qk_norm=True, windows=(None, 7))),
     "qwen3 biased": ("qwen3", config_of({}, qk_norm=True, qkv_bias=True, output_bias=True)),
+    "mixtral": ("mixtral", config_of({}, experts=4, kv_heads=2)),
+    "mixtral window": ("mixtral", config_of({}, experts=3, experts_per_token=1, windows=(7, 7), tied_embeddings=True)),
+    "gpt2": ("gpt2", config_of({}, **PLAIN, **BIASED, positions="learned", tied_embeddings=True)),
+    "opt": ("opt", config_of({}, **PLAIN, positions="learned")),
+    "opt post": ("opt", config_of({}, **PLAIN, **BIASED, positions="learned", residual="post")),
+    "neox": ("gpt_neox", config_of({}, **PLAIN, **BIASED, rotary_dim=6)),
+    "neox parallel": (
+        "gpt_neox",
+        config_of({}, **PLAIN, ffn_bias=True, residual="parallel_two_norms", rope_scaling=LinearScaling(factor=2.0)),
+    ),
+    "bloom": ("bloom", config_of({}, **PLAIN | BLOOM, **BIASED, positions="alibi")),
+    "falcon": ("falcon", config_of({}, **PLAIN, residual="parallel", kv_heads=1)),
+    "falcon grouped": ("falcon", config_of({}, **PLAIN, **BIASED, residual="parallel_two_norms", kv_heads=2)),
+    "falcon alibi": ("falcon", config_of({}, **PLAIN, **BIASED, positions="alibi_rounded")),
 }
 NO_FAMILY = {
     "layer_norm": {"norm": "layer_norm"},
@@ -81,6 +99,10 @@ NO_FAMILY = {
     "output bias alone": {"output_bias": True},
     "windows in part": {"windows": (7, None)},
     "windows with all biases": {"windows": (7, 7), "qkv_bias": True, "output_bias": True},
+    "positions of BLOOM without a norm of the embedding": PLAIN | BIASED | {"positions": "alibi"},
+    "one key head with GPT-2's parts": PLAIN | BIASED | {"positions": "learned", "kv_heads": 1},
+    "falcon one after the other, grouped": PLAIN | {"kv_heads": 2},
+    "biased experts": {"experts": 4, "ffn_bias": True},
     "two windows": {"windows": (7, 9), "qk_norm": True},
     "qk_norm and biases in part": {"qk_norm": True, "qkv_bias": True},
     "heads that do not divide": {"width": 30},
@@ -94,8 +116,10 @@ def test_a_familys_parts_are_written_as_transformers_reads_them(case, tmp_path, 
     assert architecture_of(config) == family
     model = model_of(config)
     save_model(tmp_path, config, model.state_dict(), tokenizer)
-    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager")
-    assert type(theirs).__name__.lower() == f"{family}forcausallm"
+    # transformers' eager attention adds Falcon's ALiBi twice.
+    kind = "sdpa" if config.positions == "alibi_rounded" else "eager"
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation=kind)
+    assert theirs.config.model_type == family
     with torch.inference_mode():
         torch.testing.assert_close(theirs(IDS[None]).logits[0], logits(model), atol=1e-4, rtol=1e-4)
     assert theirs.generation_config.eos_token_id == 1
@@ -105,7 +129,8 @@ def test_a_familys_parts_are_written_as_transformers_reads_them(case, tmp_path, 
     assert (fast("w3 w5").input_ids, fast.model_max_length) == ([3, 5], 512)
     back, read = load_model(tmp_path)
     assert torch.equal(logits(back), logits(model))
-    assert read == dataclasses.replace(config, architecture=family, rotary_dim=None)
+    turned = None if config.rotary_dim == config.head_dim else config.rotary_dim
+    assert read == dataclasses.replace(config, architecture=family, rotary_dim=turned)
 
 
 @pytest.mark.parametrize("case", NO_FAMILY)
@@ -129,6 +154,16 @@ def test_a_composed_model_comes_back(chosen, tmp_path, tokenizer):
     assert open_checkpoint(tmp_path).parameters == sum(parameter.numel() for parameter in model.parameters())
 
 
+def test_embeddings_of_another_width_come_back(tmp_path):
+    config = config_of({}, embedding_width=16, tied_embeddings=True)
+    model = model_of(config)
+    assert (model.embedding.weight.shape, model.head.weight.shape) == ((64, 16), (64, 16))
+    save_model(tmp_path, config, model.state_dict(), None)
+    back, read = load_model(tmp_path)
+    assert read == config
+    assert torch.equal(logits(back), logits(model))
+
+
 def test_bf16_stays_bf16_and_a_tokenizer_may_be_left_out(tmp_path):
     model = model_of(config_of({})).to(torch.bfloat16)
     save_model(tmp_path, model.config, model.state_dict(), None)
@@ -147,10 +182,10 @@ def test_a_checkpoint_of_a_family_keeps_its_name(tmp_path):
 
 @pytest.fixture
 def composed(tmp_path, tokenizer) -> Path:
-    """GPT-2's parts."""
+    """GPT-2's parts, with norms that no family has."""
     folder = tmp_path / "composed"
     folder.mkdir()
-    config = config_of({}, norm="layer_norm", positions="learned", feed_forward="gelu_tanh", max_length=128)
+    config = config_of({}, **PLAIN, residual="sandwich", positions="learned", max_length=128)
     save_model(folder, config, model_of(config).state_dict(), tokenizer)
     return folder
 
@@ -189,7 +224,7 @@ def test_learned_positions_end_where_they_end(composed):
     [
         ({"width": None}, "the key 'width' is missing; it is not a complete configuration"),
         ({"norm": "rmsnorm"}, "no norm is called 'rmsnorm'; did you mean 'rms_norm'"),
-        ({"norm": "rms_norm"}, "the weights 'blocks.0.attention_norm.bias' belong to no part"),
+        ({"norm": "rms_norm"}, "the weights 'blocks.0.attention_end_norm.bias' belong to no part"),
         ({"ffn_bias": True}, r"lacks the weights 'blocks\.0\.feed_forward\.up\.bias'"),
         ({"max_length": 200}, r"'positions\.weight' have the shape \(128, 32\), but the configuration asks for \(200"),
     ],

@@ -9,6 +9,7 @@ import torch
 from transformers import GPTNeoXConfig, LlamaConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.models.bloom.modeling_bloom import build_alibi_tensor
+from transformers.models.falcon.modeling_falcon import build_alibi_tensor as build_falcons_alibi_tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXRotaryEmbedding, apply_rotary_pos_emb
 
 from evalharness.stack.config import LinearScaling, Llama3Scaling, ModelConfig, NTKScaling, YarnScaling
@@ -231,6 +232,17 @@ def test_alibi_numbers_of_keys_are_exact_in_bf16():
     assert torch.equal(keys[:, 0, 0].float() * 256 + keys[:, 0, 1].float(), at.float())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("heads", [4, 6])
+def test_rounded_alibi_is_falcons(heads, dtype):
+    at = torch.arange(1000)
+    positions = made("alibi_rounded", heads=heads, kv_heads=heads)
+    queries, keys = positions.place(torch.zeros(1000, 2 * heads, 8, dtype=dtype), heads, positions.prepare(at, dtype))
+    found = torch.einsum("thd,shd->hts", queries[:1].double(), keys.double()) * positions.scale
+    theirs = build_falcons_alibi_tensor(torch.ones(1, 1000, dtype=torch.long), heads, dtype).double() / 8**0.5
+    torch.testing.assert_close(found, theirs, atol=1e-12, rtol=1e-12)
+
+
 # --------------------------------------------------------------------------- all of them
 
 
@@ -254,11 +266,12 @@ def test_any_two_differ_on_equal_weights():
 @pytest.mark.parametrize("name", POSITIONS)
 def test_a_batch_is_its_sequences(name):
     """Positions of their own for each sequence, as where documents begin anew."""
-    positions = made(name)
+    groups = 4 if name == "alibi_rounded" else 2
+    positions = made(name, kv_heads=groups)
     if name == "learned":
         torch.nn.init.normal_(positions.weight, generator=torch.Generator().manual_seed(1))
     at_BT = torch.stack((AT, AT.flip(0)))
-    qk_BTND, x_BTW = torch.randn(2, len(AT), 6, 8), torch.randn(2, len(AT), 32)
+    qk_BTND, x_BTW = torch.randn(2, len(AT), 4 + groups, 8), torch.randn(2, len(AT), 32)
     together = positions.place(qk_BTND, 4, positions.prepare(at_BT, torch.float32))
     for row in range(2):
         alone = positions.place(qk_BTND[row], 4, positions.prepare(at_BT[row], torch.float32))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -205,6 +207,28 @@ def test_other_options_do_not_go_on(base: Path, changes: dict[str, Any], named: 
     with pytest.raises(TrainingError, match=rf"run: holds a training with other options \({named}\); give another"):
         train(base, **changes)
     assert log_of(base / "run") == before
+
+
+def test_a_training_of_an_older_version_goes_on(base: Path) -> None:
+    """What it did not know of is as it is by itself."""
+    pretrain(options(), base, tell=stopped_at(6))
+    run = base / "run" / "run.json"
+    told = json.loads(run.read_text())
+    del told["options"]["balance_loss"], told["options"]["model"]["embedding_norm"]
+    run.write_text(json.dumps(told))
+    newest = max((base / "run" / "checkpoints").iterdir())
+    facts = json.loads((newest / "training" / "state.json").read_text())
+    del facts["model"]["embedding_norm"]
+    (newest / "training" / "state.json").write_text(json.dumps(facts))
+    files = newest / "training" / "files.json"
+    manifest = json.loads(files.read_text())
+    state = newest / "training" / "state.json"
+    digest = hashlib.sha256(state.read_bytes()).hexdigest()
+    manifest["files"]["training/state.json"] = {"size": state.stat().st_size, "sha256": digest}
+    files.write_text(json.dumps(manifest))
+    train(base)
+    train(base, "whole")
+    assert weights(base / "run") == weights(base / "whole")
 
 
 def test_what_computes_nothing_may_change(base: Path) -> None:

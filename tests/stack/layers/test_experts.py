@@ -1,0 +1,86 @@
+"""A mixture of experts against its formula."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from evalharness.stack.layers.experts import Experts
+from evalharness.stack.layers.feedforward import feed_forward
+from evalharness.stack.layers.linear import pack
+
+WIDTH, INNER = 16, 40
+X = torch.randn(50, WIDTH, generator=torch.Generator().manual_seed(1))
+
+
+def made(experts: int = 5, per_token: int = 2, name: str = "swiglu") -> Experts:
+    layer = Experts(WIDTH, [feed_forward(name, WIDTH, INNER) for _ in range(experts)], per_token)
+    random = torch.Generator().manual_seed(2)
+    for parameter in layer.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=random) * 0.4
+    return layer
+
+
+def by_hand(layer: Experts, x_TW: Tensor) -> Tensor:
+    """Token by token."""
+    found = []
+    for x in x_TW:
+        router = layer.router.weight @ x
+        chosen = sorted(range(len(layer.experts)), key=lambda number: -router[number])[: layer.per_token]
+        weights = router[chosen].exp() / router[chosen].exp().sum()
+        passed = (weight * layer.experts[number](x) for weight, number in zip(weights, chosen, strict=True))
+        found.append(sum(passed))
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("name", ["swiglu", "relu"])
+@pytest.mark.parametrize(("experts", "per_token"), [(5, 2), (4, 1), (3, 3), (1, 1)])
+def test_each_token_passes_through_its_experts(experts: int, per_token: int, name: str) -> None:
+    layer = made(experts, per_token, name)
+    expected = by_hand(layer, X)
+    torch.testing.assert_close(layer(X), expected, atol=1e-5, rtol=1e-5)
+    with torch.inference_mode():
+        torch.testing.assert_close(layer(X), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(layer(X.view(2, 25, WIDTH)).flatten(0, 1), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_are_those_of_the_formula() -> None:
+    found, expected = made(), made()
+    x, y = X.clone().requires_grad_(), X.clone().requires_grad_()
+    found(x).square().sum().backward()
+    by_hand(expected, y).square().sum().backward()
+    torch.testing.assert_close(x.grad, y.grad, atol=1e-4, rtol=1e-4)
+    for name, parameter in expected.named_parameters():
+        torch.testing.assert_close(found.get_parameter(name).grad, parameter.grad, atol=1e-4, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_bits_do_not_depend_on_the_tokens_beside(packed: bool) -> None:
+    layer = made(per_token=3).requires_grad_(False)
+    if packed:
+        pack(layer)
+    with torch.inference_mode():
+        together = layer(X[:48])
+        alone = torch.cat([layer(part) for part in X[:48].split(8)])
+        mixed = layer(X[:48].flip(0)).flip(0)
+    assert torch.equal(together, alone)
+    assert torch.equal(together, mixed)
+
+
+def test_an_expert_without_tokens_has_gradients_of_zero() -> None:
+    layer = made(4, 1)
+    layer.router.weight.data[2] = 0.0
+    layer.router.weight.data[[0, 1, 3]] = X[:1] * 3
+    layer(X[:1]).sum().backward()
+    for parameter in layer.experts[2].parameters():
+        assert (parameter.grad == 0).all()
+    with torch.inference_mode():
+        assert layer(X[:1]).shape == (1, WIDTH)
+
+
+def test_products_in_bf16_leave_the_choice_to_fp32() -> None:
+    layer = made().requires_grad_(False)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(X)
+    torch.testing.assert_close(found.float(), layer(X), atol=0.3, rtol=0.1)
