@@ -20,6 +20,7 @@ from e2e.command import Process, Said, environment, said
 from evalharness.records.folder import find_runs
 
 GOOD = b'{"id": "a", "question": "1 + 1?", "answer": "2"}\n{"id": "b", "question": "2 + 2?", "answer": "4"}\n'
+PACKED = gzip.compress(GOOD, mtime=0)
 
 
 def told(here: Path, name: str, content: bytes, **data: Any) -> Said:
@@ -50,8 +51,8 @@ def told(here: Path, name: str, content: bytes, **data: Any) -> Said:
         ("own.jsonl", b"[" * 100_000 + b"\n", ["own.jsonl, line 1"]),
         ("own.jsonl", GOOD + b'{"question": "x", "answer": ' + b"9" * 5000 + b"}\n", ["own.jsonl, line 3"]),
         ("own.jsonl.gz", GOOD, ["own.jsonl.gz", "cannot be read"]),
-        ("own.jsonl.gz", gzip.compress(GOOD, mtime=0)[:-12], ["own.jsonl.gz", "cannot be read"]),
-        ("own.jsonl.gz", gzip.compress(GOOD, mtime=0)[:20] + b"\xff\xff" + gzip.compress(GOOD, mtime=0)[22:], ["own.jsonl.gz"]),
+        ("own.jsonl.gz", PACKED[:-12], ["own.jsonl.gz", "cannot be read"]),
+        ("own.jsonl.gz", PACKED[:20] + b"\xff\xff" + PACKED[22:], ["own.jsonl.gz"]),
         ("own.csv", b"question,answer\n1?,2\n2?\n", ["own.csv, line 3", "1 cells", "2 columns"]),
         ("own.csv", b"question,question\n1,2\n", ["own.csv, line 1", "repeated"]),
         ("own.csv", b'question,answer\n"1?,2\n', ["own.csv"]),
