@@ -18,6 +18,8 @@ from evalharness.stack.training.processes import Processes, processes
 
 PROGRAM = Path(__file__).with_name("parallel_training.py")
 
+pytestmark = pytest.mark.long  # two processes of two threads take minutes beside other tests on two cores
+
 
 def program(*command: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
