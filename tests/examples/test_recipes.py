@@ -42,11 +42,13 @@ class Recipe:
         for beside in path.parent.glob("*.py"):
             self._patch.delitem(sys.modules, beside.stem, raising=False)
         self._patch.syspath_prepend(path.parent)
-        spec = spec_from_file_location(path.stem, path)
+        # Not by its plain name: `inspect` remembers files by names of modules, and a folder of tests is called `run`.
+        name = f"recipe_{path.parent.name}_{path.stem}"
+        spec = spec_from_file_location(name, path)
         assert spec is not None
         assert spec.loader is not None
         module = module_from_spec(spec)
-        self._patch.setitem(sys.modules, path.stem, module)
+        self._patch.setitem(sys.modules, name, module)
         spec.loader.exec_module(module)
         return module
 
