@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -85,17 +86,19 @@ class Loop:
         self._board: TensorBoard | None = None
 
     def run(self, start: int | None = None) -> Outcome:
-        """Train; `start` is the step of the checkpoint to go on from, the newest one unless given.
+        """Train; `start` is the step of the checkpoint to go on from, the newest one unless given. Can be run once.
 
         Raises:
             TrainingError, CheckpointError, CorpusError: one sentence; the checkpoints are whole.
         """
-        self._go_on_from(start)
-        self._open_board()
-        with asked_to_stop() as asked:
-            ending, reason = self._steps(asked)
-            self._save()
-            self.training.saver.wait()
+        # However it ends, nothing is written into the folder afterwards: the next training may be in this process.
+        with closing(self.training.saver):
+            self._go_on_from(start)
+            self._open_board()
+            with asked_to_stop() as asked:
+                ending, reason = self._steps(asked)
+                self._save()
+                self.training.saver.wait()
         return Outcome(self.at.step, self.at.loss, ending, reason)
 
     def _steps(self, asked: Callable[[], bool]) -> tuple[Ending, str | None]:

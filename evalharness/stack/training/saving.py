@@ -69,6 +69,10 @@ class Saver:
         with self._blocked():
             self._finish()
 
+    def close(self) -> None:
+        """Return when nothing is written any more, whatever became of it; `save` may not be called again."""
+        self._thread.shutdown()
+
     def _finish(self) -> None:
         writing, self._writing = self._writing, None
         if writing is not None:

@@ -8,6 +8,8 @@ import os
 import shutil
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from evalharness.stack.checkpoints.load import open_checkpoint
 from evalharness.stack.corpus.mixtures import Cursor
 from evalharness.stack.errors import CheckpointError, CorpusError, TrainingError
 from evalharness.stack.training import loop
+from evalharness.stack.training.checkpoints import CheckpointStore
 from evalharness.stack.training.loop import Event, Outcome
 from evalharness.stack.training.model import TrainingModel
 from evalharness.stack.training.pretrain import pretrain
@@ -157,7 +160,17 @@ def test_a_signal_in_the_last_step_is_no_stop(base: Path) -> None:
     assert pretrain(options(steps=3), base, tell=stopped_at(3)).ending == "done"
 
 
-def test_a_second_signal_stops_at_once(base: Path) -> None:
+def test_a_second_signal_stops_at_once_and_leaves_no_writing_behind(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = CheckpointStore._write
+
+    def slow(*given: Any) -> None:
+        time.sleep(0.3)
+        write(*given)
+
+    monkeypatch.setattr(CheckpointStore, "_write", slow)
+
     def tell(event: Event) -> None:
         if event["step"] == 7:
             os.kill(os.getpid(), signal.SIGINT)
@@ -165,6 +178,8 @@ def test_a_second_signal_stops_at_once(base: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         pretrain(options(), base, tell=tell)
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("checkpoint")]
+    monkeypatch.undo()
     train(base)
     train(base, "whole")
     assert log_of(base / "run") == log_of(base / "whole")
