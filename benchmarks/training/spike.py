@@ -1,8 +1,9 @@
 """A poisoned stretch of data in a training: what it does to the loss, and what going back and leaving it out saves.
 
 Three trainings of equal steps: on clean data; with 12 batches of random characters in the middle; and the same with
-`spikes`. One JSON line of their last losses on clean texts that are held out. Their folders stay in OUTPUT, with the
-logs that the curves of docs/pretraining.md are drawn of: `evalharness report OUTPUT/spikes`.
+`spikes`. One JSON line of their last losses on clean texts that are held out. Their folders stay in OUTPUT, with
+`curve.svg`, the losses around the stretch, which docs/pretraining.md shows; `evalharness report OUTPUT/spikes` draws
+the whole of one.
 
     python benchmarks/training/spike.py OUTPUT
 """
@@ -15,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from evalharness.pages.chart_file import chart_file
+from evalharness.pages.line_chart import Line, Mark, Point
 from evalharness.stack.corpus.options import PipelineOptions
 from evalharness.stack.corpus.pipeline import build
 from evalharness.stack.training.options import PretrainOptions
@@ -96,7 +99,21 @@ def main(folder: Path) -> None:
             ),
             "events": [{key: row[key] for key in row if key != "reason"} for row in log if "event" in row],
         }
+    (folder / "curve.svg").write_text(curve(folder, list(trainings)), encoding="utf-8")
     print(json.dumps(result))
+
+
+def curve(folder: Path, names: list[str]) -> str:
+    """The losses of the steps around the stretch; of steps that were taken back and done again, both."""
+    lines = []
+    for look, name in enumerate(names):
+        log = [json.loads(line) for line in (folder / name / "log.jsonl").read_text().splitlines()]
+        points = [Point(row["step"], row["loss"]) for row in log if "loss" in row]
+        shown = [point for point in points if BEGINS - 20 <= point.x <= BEGINS + 60]
+        lines.append(Line(name, shown, look))
+    title = f"Loss around {POISONED} batches of random characters"
+    marks = [Mark(BEGINS, "the stretch begins")]
+    return chart_file(lines, title=title, x_title="step", logarithmic=True, marks=marks)
 
 
 if __name__ == "__main__":
