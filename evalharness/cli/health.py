@@ -144,6 +144,24 @@ def machine() -> Iterator[Item]:
     yield Item("processor", "ok", f"{os.cpu_count()} cores, {platform.machine()}")
     yield Item("memory", "ok", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB")
     yield from _accelerators()
+    yield kernels()
+
+
+def kernels() -> Item:
+    """Which implementations of the stack's ops would compute here."""
+    from evalharness.stack.errors import KernelError
+    from evalharness.stack.kernels.told import VARIABLE, told_kernels
+
+    try:
+        told = told_kernels()
+    except KernelError as error:
+        return Item("kernels", "missing", str(error), f"unset {VARIABLE}")
+    triton = _version("triton")
+    has = "Triton is not installed" if triton is None else f"triton {triton}"
+    if told:
+        said = ", ".join(f"{name}: {kind}" if name else f"all: {kind}" for name, kind in sorted(told.items()))
+        return Item("kernels", "note", f"as {VARIABLE} says ({said}); {has}")
+    return Item("kernels", "ok", f"torch; {has}, which computes on a GPU when {VARIABLE} says so")
 
 
 def _accelerators() -> Iterator[Item]:
@@ -227,7 +245,15 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-PLAIN = ("EVALHARNESS_DATA", "HF_HUB_OFFLINE", "HF_HOME", "HF_ENDPOINT", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+PLAIN = (
+    "EVALHARNESS_DATA",
+    "EVALHARNESS_KERNELS",
+    "HF_HUB_OFFLINE",
+    "HF_HOME",
+    "HF_ENDPOINT",
+    "OMP_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+)
 SECRET = ("HF_TOKEN", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 
 

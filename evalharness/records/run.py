@@ -151,6 +151,8 @@ class ResultsRecord(Record):
     steps, peak_kv_bytes, prefill_seconds, decode_seconds, prefill_tokens_per_second, decode_tokens_per_second."""
     engine_tree: list[EngineLayer] = Field(default_factory=list)
     """The prefix tree of that session, from the root down."""
+    kernels: dict[str, list[str]] = Field(default_factory=dict)
+    """Of our own stack's process so far: by op, which of its implementations computed (reference, torch, triton)."""
     spent: dict[str, float] = Field(default_factory=dict)
     """At a server: requests, attempts_again, refusals, prompt_tokens, completion_tokens, reasoning_tokens, cost (US
     dollars); with a cache: cache_hits, cache_misses. Of a resumed run, the sum over its sessions."""

@@ -139,7 +139,7 @@ def _run_cell(cell: Cell, model: Model, means: _Means, run: Run, progress: Progr
 
         def close(state: State) -> ResultsRecord:
             seconds = before + time.perf_counter() - began
-            results = _summary(cell, run, usage, engine_report(model.backend), spent(model.backend), seconds)
+            results = _summary(cell, run, usage, model.backend, seconds)
             run.write(_ended(run, state))
             return results
 
@@ -190,22 +190,28 @@ def engine_report(backend: Backend) -> EngineTold:
     return report() if report is not None else ({}, [])
 
 
+def kernels(backend: Backend) -> Mapping[str, list[str]]:
+    """By op, which implementations of our own stack computed; nothing for other backends."""
+    told = getattr(backend, "kernels", None)
+    return told() if told is not None else {}
+
+
 def spent(backend: Backend) -> Mapping[str, float]:
     """What was spent at a server, and saved by a cache, since this was last asked."""
     told = getattr(backend, "spent", None)
     return told() if told is not None else {}
 
 
-def _summary(
-    cell: Cell, run: Run, usage: Usage, engine: EngineTold, spent: Mapping[str, float], seconds: float
-) -> ResultsRecord:
+def _summary(cell: Cell, run: Run, usage: Usage, backend: Backend, seconds: float) -> ResultsRecord:
     """Write results.json; what earlier sessions of a resumed run used is added."""
     before = run.results.usage if run.results else {}
     counts = {key: count + before.get(key, 0) for key, count in usage.counts().items()}
+    engine, tree = engine_report(backend)
     told = {
-        "engine": engine[0],
-        "engine_tree": [EngineLayer.model_validate(layer) for layer in engine[1]],
-        "spent": _added(run.results.spent if run.results else {}, spent),
+        "engine": engine,
+        "engine_tree": [EngineLayer.model_validate(layer) for layer in tree],
+        "kernels": kernels(backend),
+        "spent": _added(run.results.spent if run.results else {}, spent(backend)),
     }
     results = of_cell(cell, run.lines(), run.record.id, counts, seconds).model_copy(update=told)
     run.write(results)

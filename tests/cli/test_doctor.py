@@ -37,6 +37,18 @@ def test_this_machine_can_measure_the_default_model(here: Path) -> None:
     assert items["runs"]["what"].startswith(str(here / "runs"))
 
 
+def test_what_computes_the_stacks_ops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVALHARNESS_KERNELS", raising=False)
+    assert health.kernels().state in ("ok", "note")
+    assert "torch" in health.kernels().what
+    monkeypatch.setenv("EVALHARNESS_KERNELS", "torch,rope=reference")
+    assert health.kernels().what.startswith("as EVALHARNESS_KERNELS says (all: torch, rope: reference); ")
+    monkeypatch.setenv("EVALHARNESS_KERNELS", "quick")
+    told = health.kernels()
+    assert (told.state, told.fix) == ("missing", "unset EVALHARNESS_KERNELS")
+    assert "no implementation is called 'quick'" in told.what
+
+
 def test_the_mirror_and_what_it_lacks(mirror: Path) -> None:
     items = _told("--data-dir", mirror)
     assert items["mirror"]["what"] == f"{mirror}, 5 data sets"

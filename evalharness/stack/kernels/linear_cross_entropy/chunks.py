@@ -1,70 +1,49 @@
-"""Vocabulary projection and cross entropy in one, without ever holding the logits of all tokens.
+"""The chunks of rows: gradients of one are computed while its logits are there, in the forward pass.
 
-Rows are taken in chunks, and the gradients of a chunk are computed while its logits are there, in the forward pass
-(the order of work of Liger's fused linear cross entropy: Hsu et al. 2024, arXiv:2410.10989). With weights w, targets y,
-logits ``l = h W^T`` and the z-loss of PaLM (Chowdhery et al. 2022, arXiv:2204.02311, section 5) the loss is
-
-    sum_n w_n (logsumexp(l_n) - l_n,y + z logsumexp(l_n)^2)
-
-and its gradient by the logits is ``w_n (softmax(l_n) (1 + 2 z logsumexp(l_n)) - onehot(y_n))``.
-Letters: N rows, R rows of a weight that is not 0, C rows of a chunk, W width, V vocabulary.
+The order of work is that of Liger's fused linear cross entropy (Hsu et al. 2024, arXiv:2410.10989). What is done to the
+logits of a chunk is the implementation's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from evalharness.stack.training.products import rows_times
+from evalharness.stack.kernels.linear_cross_entropy import rows_at_once
+from evalharness.stack.layers.linear import rows_times
 
-FEWEST_ROWS = {"cpu": 256, "cuda": 1024}
-"""Of a chunk by default: with fewer, adding to the gradient of the weight would take as long as computing it."""
-LOGITS = {"cpu": 2**21, "cuda": 2**27}
-"""Of a chunk by default, at most, where that is more rows: what a processor's cache holds; what fills a GPU."""
+OnChunk = Callable[[Tensor, Tensor, Tensor, float, torch.dtype], tuple[Tensor, Tensor, Tensor]]
+"""Of logits, targets, weights, z-loss and a dtype: losses without weights, logsumexp, and in that dtype the gradient of
+the weighted loss with z-loss by the logits; it is valid, as the logits are, until the next chunk."""
+Prepare = Callable[[int, int, Tensor], OnChunk]
+"""Of the rows of a chunk, the vocabulary, and a tensor of the device and dtype of the logits."""
 
 
-def linear_cross_entropy(
+def in_chunks(
     hidden_NW: Tensor,
     weight_VW: Tensor,
     targets_N: Tensor,
     weights_N: Tensor,
-    z_loss: float = 0.0,
-    chunk: int | None = None,
-    compiled: bool = False,
+    z_loss: float,
+    chunk: int | None,
+    prepare: Prepare,
 ) -> tuple[Tensor, Tensor]:
-    """The sum of weighted losses, z-loss included, and the sum of weighted losses without it, which has no gradient.
-
-    Both are scalars. Logits, softmax and the gradient of the weight are computed in at least fp32 whatever the dtypes;
-    the factors of the products are of the hidden states' dtype on CUDA (under autocast of autocast's), fp32 elsewhere.
-    Rows of weight 0 are left out, whatever their hidden states and targets. Gradients are of first order only. Chunks
-    always go in the same order.
-
-    Args:
-        chunk: rows computed at once; None takes what is fast.
-        compiled: make one kernel of what is done to a chunk's logits, by torch.compile; meant for GPUs.
-    """
+    """`linear_cross_entropy` with what `prepare` makes for the logits of a chunk."""
     kind = hidden_NW.device.type
     if kind == "cuda" and torch.is_autocast_enabled(kind):
         hidden_NW = hidden_NW.to(torch.get_autocast_dtype(kind))
-    rows = _Rows(targets_N, weights_N, z_loss, chunk or rows_at_once(kind, weight_VW.shape[0]), compiled)
+    rows = _Rows(targets_N, weights_N, z_loss, chunk or rows_at_once(kind, weight_VW.shape[0]), prepare)
     with torch.autocast(kind, enabled=False):
         if torch.is_grad_enabled() and (hidden_NW.requires_grad or weight_VW.requires_grad):
             found: tuple[Tensor, Tensor] = _LinearCrossEntropy.apply(hidden_NW, weight_VW, rows)  # type: ignore[no-untyped-call]
             return found
         total, plain, _, _ = _compute(hidden_NW, weight_VW, rows, wants_hidden=False, wants_weight=False)
         return total, plain
-
-
-def rows_at_once(kind: str, vocabulary: int) -> int:
-    """Rows of a chunk by default: a power of two, so that the chunks of a usual batch are of one size."""
-    most = LOGITS.get(kind, LOGITS["cpu"]) // vocabulary
-    return max(FEWEST_ROWS.get(kind, FEWEST_ROWS["cpu"]), 1 << max(0, most.bit_length() - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +54,7 @@ class _Rows:
     weights_N: Tensor
     z_loss: float
     chunk: int
-    compiled: bool
+    prepare: Prepare
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -111,7 +90,7 @@ def _compute(
     losses_R, norms_R = torch.empty_like(weights_R), torch.empty_like(weights_R)
     by_hidden_RW = torch.empty_like(hidden_RW) if wants_hidden else None
     by_weight_VW = torch.zeros_like(projection_VW, dtype=wide) if wants_weight else None
-    of_chunk = _compiled() if rows.compiled else _InPlace(min(rows.chunk, len(kept_R)), len(weight_VW), weights_R)
+    of_chunk = rows.prepare(min(rows.chunk, len(kept_R)), len(weight_VW), weights_R)
     for begin in range(0, len(kept_R), rows.chunk):
         at = slice(begin, begin + rows.chunk)
         logits_CV = _wide_product(hidden_RW[at], projection_VW, wide)
@@ -129,41 +108,6 @@ def _compute(
         if some:
             by_hidden_RW = torch.zeros_like(hidden_NW).index_copy_(0, kept_R, by_hidden_RW)
     return total, plain, by_hidden_RW, None if by_weight_VW is None else by_weight_VW.to(weight_VW.dtype)
-
-
-def on_logits(
-    logits_CV: Tensor, targets_C: Tensor, weights_C: Tensor, z_loss: float, dtype: torch.dtype
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Losses without weights, logsumexp, and the gradient of the weighted loss with z-loss by the logits."""
-    norms_C = logits_CV.logsumexp(1)
-    losses_C = norms_C - logits_CV.gather(1, targets_C[:, None]).squeeze(1)
-    softmax_CV = (logits_CV - norms_C[:, None]).exp()
-    onehot_CV = torch.arange(logits_CV.shape[1], device=logits_CV.device) == targets_C[:, None]
-    by_logits_CV = weights_C[:, None] * (softmax_CV * (1 + 2 * z_loss * norms_C)[:, None] - onehot_CV.float())
-    return losses_C, norms_C, by_logits_CV.to(dtype)
-
-
-@cache
-def _compiled() -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
-    return torch.compile(on_logits)
-
-
-class _InPlace:
-    """`on_logits` in few passes, over memory that all chunks use; the gradient is valid until the next chunk."""
-
-    def __init__(self, rows: int, vocabulary: int, like: Tensor) -> None:
-        self.space_CV = like.new_empty(rows, vocabulary)
-
-    def __call__(
-        self, logits_CV: Tensor, targets_C: Tensor, weights_C: Tensor, z_loss: float, dtype: torch.dtype
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        softmax_CV = torch.softmax(logits_CV, dim=1, out=self.space_CV[: len(logits_CV)])
-        # The largest probability is exp(0) over the sum of exponentials, which spares another pass of them.
-        norms_C = logits_CV.amax(1) - softmax_CV.amax(1).log()
-        losses_C = norms_C - logits_CV.gather(1, targets_C[:, None]).squeeze(1)
-        softmax_CV.mul_((weights_C * (1 + 2 * z_loss * norms_C))[:, None])
-        at_target_C1 = softmax_CV.gather(1, targets_C[:, None]) - weights_C[:, None]
-        return losses_C, norms_C, softmax_CV.scatter_(1, targets_C[:, None], at_target_C1).to(dtype)
 
 
 def _wide_product(a_MK: Tensor, b_NK: Tensor, wide: torch.dtype) -> Tensor:

@@ -2,13 +2,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stack.kernels.ladder import DEVICE, FLOATS, Shapes, compare
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from evalharness.stack.training import losses
-from evalharness.stack.training.losses import linear_cross_entropy
+from evalharness.stack.kernels.linear_cross_entropy import chunks, in_torch, linear_cross_entropy, rows_at_once
+from evalharness.stack.kernels.op import using
 
 PLACES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -131,7 +130,7 @@ def test_validation_computes_no_gradients(monkeypatch: pytest.MonkeyPatch) -> No
     given = rows(30)
     total, plain = linear_cross_entropy(*given, z_loss=0.1)
     products = []
-    monkeypatch.setattr(losses, "_add_product", lambda *given: products.append(given))
+    monkeypatch.setattr(chunks, "_add_product", lambda *given: products.append(given))
     with torch.no_grad():
         found = linear_cross_entropy(*given, z_loss=0.1)
     assert torch.equal(torch.stack(found), torch.stack((total, plain)))
@@ -155,33 +154,56 @@ def test_no_row_counts() -> None:
     assert not any(tensor.any() for tensor in (total, by_hidden, by_weight))
 
 
-class Largest(TorchDispatchMode):
-    """Keeps the number of elements of the largest tensor that was made."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        sizes = [leaf.numel() for leaf in tree_leaves(made) if isinstance(leaf, Tensor)]
-        self.elements = max([self.elements, *sizes])
-        return made
-
-
 @pytest.mark.parametrize(
     ("kind", "vocabulary", "expected"),
     [("cpu", 8192, 256), ("cpu", 50304, 256), ("cpu", 300, 4096), ("cuda", 50304, 2048), ("cuda", 2**18, 1024)],
 )
 def test_chunks_have_a_round_number_of_rows(kind: str, vocabulary: int, expected: int) -> None:
-    assert losses.rows_at_once(kind, vocabulary) == expected
+    assert rows_at_once(kind, vocabulary) == expected
 
 
-def test_the_logits_of_all_rows_are_never_there() -> None:
-    given = rows(400, 8, 300)
-    with Largest() as largest:
+@pytest.mark.parametrize("implementation", ["torch", "triton"])
+@settings(max_examples=10, derandomize=True)
+@given(
+    count=st.sampled_from((0, 1, 5, 23)),
+    width=st.sampled_from((1, 8, 33)),
+    vocabulary=st.sampled_from((1, 7, 300, 4100)),
+    dtype=st.sampled_from(FLOATS),
+    z_loss=st.sampled_from((0.0, 0.1)),
+)
+def test_every_implementation_is_near_float64(implementation, count, width, vocabulary, dtype, z_loss) -> None:
+    hidden, weight, targets, weights = (part.to(DEVICE) for part in rows(count, width, vocabulary))
+    hidden, weight = (part.detach().to(dtype).requires_grad_() for part in (hidden, weight))
+    compare(
+        lambda hidden, weight, weights: linear_cross_entropy(hidden, weight, targets, weights, z_loss, 9),
+        (hidden, weight, weights),
+        implementation,
+        scale=float(weights.sum()),
+    )
+
+
+@pytest.mark.parametrize("implementation", ["torch", "triton"])
+def test_the_logits_of_all_rows_are_never_there(implementation) -> None:
+    given = [part.detach().to(DEVICE) for part in rows(400, 8, 300)]
+    for part in given[:2]:
+        part.requires_grad_()
+    with using(implementation), Shapes() as shapes:
         linear_cross_entropy(*given, chunk=50)[0].backward()
-    assert largest.elements == 50 * 300
+    assert max(torch.Size(shape).numel() for shape in shapes.seen if 300 in shape) == 50 * 300
+    # What the interpreter copies is counted in bytes.
+    assert shapes.largest <= 4 * 50 * 300
+
+
+@pytest.mark.parametrize("implementation", ["torch", "triton"])
+def test_nothing_is_computed_for_the_backward_pass_alone(implementation) -> None:
+    """The gradients are there after the forward pass: what comes behind only scales them."""
+    given = [part.detach().to(DEVICE) for part in rows(40, 8, 300)]
+    given[0].requires_grad_()
+    with using(implementation):
+        total, _ = linear_cross_entropy(*given, chunk=50)
+        with Shapes() as shapes:
+            total.backward()
+    assert not any(300 in shape for shape in shapes.seen)
 
 
 def test_equal_inputs_give_equal_bits_on_several_threads() -> None:
@@ -196,10 +218,10 @@ def test_equal_inputs_give_equal_bits_on_several_threads() -> None:
 def test_what_is_compiled_is_what_is_done_in_place() -> None:
     hidden, weight, targets, weights = (tensor.detach() for tensor in rows(30))
     chunk = (F.linear(hidden, weight), targets, weights, 0.1)
-    in_place = losses._InPlace(40, 50, hidden)
-    for one, other in zip(losses.on_logits(*chunk, torch.float32), in_place(*chunk, torch.float32), strict=True):
+    in_place = in_torch.InPlace(40, 50, hidden)
+    for one, other in zip(in_torch.on_logits(*chunk, torch.float32), in_place(*chunk, torch.float32), strict=True):
         torch.testing.assert_close(one, other)
-    dtypes = [[part.dtype for part in function(*chunk, torch.bfloat16)] for function in (losses.on_logits, in_place)]
+    dtypes = [[part.dtype for part in function(*chunk, torch.bfloat16)] for function in (in_torch.on_logits, in_place)]
     assert dtypes == [[torch.float32, torch.float32, torch.bfloat16]] * 2
 
 

@@ -1,0 +1,89 @@
+"""Tiles of a matrix product whose logits never leave the program: each leaves four numbers for each of its rows.
+
+Of a tile's logits l these are the largest m, its token, ``sum exp(l - m)`` and ``sum (l - m) exp(l - m)``. What tiles
+left, a hundredth of the logits, is put together by torch in a fixed order. Programs that share a tile of the weight
+follow one another, so that it comes from the cache.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from evalharness.stack.kernels.launching import INTERPRETED, on_device_of, row_block, rows_of
+from evalharness.stack.kernels.linear_scoring import Scored
+
+MOST_ROWS, LEAST_ROWS = 128, 16
+"""Of a tile; products of matrices on GPUs have at least 16."""
+BLOCK_V, BLOCK_W = 128, 32
+GROUP = 8
+"""Tiles of rows that follow one another at one tile of the weight."""
+
+
+@triton.jit
+def _tile(
+    hidden, weight, targets, most, total, inner, likeliest, own, rows, vocabulary, width, hidden_stride, weight_stride,
+    UPCAST: tl.constexpr, GROUP: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_V: tl.constexpr, BLOCK_W: tl.constexpr,
+):  # fmt: skip
+    row_tiles, token_tiles = tl.cdiv(rows, BLOCK_R), tl.cdiv(vocabulary, BLOCK_V)
+    group = tl.program_id(0) // (GROUP * token_tiles)
+    in_group = tl.program_id(0) % (GROUP * token_tiles)
+    members = tl.minimum(row_tiles - group * GROUP, GROUP)
+    row_tile, token_tile = group * GROUP + in_group % members, in_group // members
+    row = row_tile * BLOCK_R + tl.arange(0, BLOCK_R)
+    token = token_tile * BLOCK_V + tl.arange(0, BLOCK_V)
+    place = tl.arange(0, BLOCK_W)
+    logits = tl.zeros((BLOCK_R, BLOCK_V), tl.float32)
+    hidden_rows = hidden + row[:, None].to(tl.int64) * hidden_stride
+    weight_rows = weight + token[None, :].to(tl.int64) * weight_stride
+    for begin in range(0, width, BLOCK_W):
+        column = begin + place
+        a = tl.load(hidden_rows + column[None, :], (row[:, None] < rows) & (column[None, :] < width), 0.0)
+        b = tl.load(weight_rows + column[:, None], (token[None, :] < vocabulary) & (column[:, None] < width), 0.0)
+        if UPCAST:
+            a, b = a.to(tl.float32), b.to(tl.float32)
+        logits = tl.dot(a, b, logits, input_precision="ieee")
+    logits = tl.where(token[None, :] < vocabulary, logits, -float("inf"))
+    largest, first = tl.max(logits, 1, return_indices=True, return_indices_tie_break_left=True)
+    shifted = logits - tl.where(largest == -float("inf"), 0.0, largest)[:, None]
+    exponentials = tl.exp(shifted)
+    weighted = tl.where(exponentials > 0, shifted * exponentials, 0.0)
+    inside = row < rows
+    left = token_tile.to(tl.int64) * rows + row
+    tl.store(most + left, largest, inside)
+    tl.store(total + left, tl.sum(exponentials, 1), inside)
+    tl.store(inner + left, tl.sum(weighted, 1), inside)
+    tl.store(likeliest + left, token_tile * BLOCK_V + first, inside)
+    target = tl.load(targets + row, inside, -1)
+    here = token[None, :] == target[:, None]
+    tl.store(own + row, tl.sum(tl.where(here, logits, 0.0), 1), inside & (target // BLOCK_V == token_tile))
+
+
+@torch.no_grad()
+def linear_scoring(hidden_RW: Tensor, weight_VW: Tensor, targets_R: Tensor) -> Scored:
+    hidden_RW, weight_VW = rows_of(hidden_RW), rows_of(weight_VW.to(hidden_RW.dtype))
+    (rows, width), vocabulary = hidden_RW.shape, len(weight_VW)
+    block = min(MOST_ROWS, max(LEAST_ROWS, row_block(rows)))
+    tiles = triton.cdiv(vocabulary, BLOCK_V)
+    most_TR, total_TR, inner_TR = hidden_RW.new_empty((3, tiles, rows), dtype=torch.float32)
+    likeliest_TR = hidden_RW.new_empty((tiles, rows), dtype=torch.int32)
+    own_R = hidden_RW.new_empty(rows, dtype=torch.float32)
+    if rows:
+        with on_device_of(hidden_RW):
+            _tile[(triton.cdiv(rows, block) * tiles,)](
+                hidden_RW, weight_VW, targets_R.contiguous(), most_TR, total_TR, inner_TR, likeliest_TR, own_R, rows,
+                vocabulary, width, hidden_RW.stride(0), weight_VW.stride(0), UPCAST=INTERPRETED, GROUP=GROUP,
+                BLOCK_R=block, BLOCK_V=BLOCK_V, BLOCK_W=BLOCK_W, num_warps=8, num_stages=3,
+            )  # fmt: skip
+    most_R, tile_R = most_TR.max(0)
+    shift_TR = most_TR - most_R
+    share_TR = shift_TR.exp()
+    total_R = (total_TR * share_TR).sum(0)
+    # Tiles of tokens that cannot be have the share 0 and the shift -inf.
+    moved_TR = inner_TR + total_TR * shift_TR.clamp(min=torch.finfo(torch.float32).min)
+    inner_R = (moved_TR * share_TR).sum(0)
+    norms_R = total_R.log()
+    first_R = likeliest_TR.gather(0, tile_R[None])[0]
+    return Scored(own_R - most_R - norms_R, first_R == targets_R, norms_R - inner_R / total_R)

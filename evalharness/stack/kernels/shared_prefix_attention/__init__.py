@@ -1,0 +1,51 @@
+"""Attention of a line of rows that share parts of their paths, as the prefix tree of the engine lays them out.
+
+`fast` takes the common path of many rows and the rest of each apart and merges the two by their log-sum-exp (Juravsky
+et al. 2024, arXiv:2402.05099). `exact` adds tiles of 64 positions in order: a row has the same bits whatever is shared,
+and whatever is computed beside it. Letters: M rows, C columns, H query heads, G key and value heads, D size of a head.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from evalharness.stack.kernels.op import Op, Signature
+from evalharness.stack.kernels.shared_prefix_attention.plan import Branch, PrefixPlan
+
+__all__ = ["OP", "Branch", "PrefixPlan", "shared_prefix_attention"]
+
+OP = Op(
+    "shared_prefix_attention",
+    (
+        Signature(
+            kernel="_exact",
+            arguments={
+                "queries": "*T", "keys": "*T", "values": "*T", "blocks": "*i32", "mixed_to": "*T", "query_m": "i64",
+                "query_h": "i64", "key_c": "i64", "key_g": "i64", "value_c": "i64", "value_g": "i64", "window": "i32",
+                "scale": "fp32", "heads": "i32", "repeats": "i32",
+            },
+            constants=({"HEAD_DIM": 64, "BLOCK_D": 64, "BLOCK_M": 16, "TILE": 64, "UPCAST": False},),
+        ),
+    ),
+    largest=256,
+)  # fmt: skip
+
+
+def shared_prefix_attention(
+    queries_MHD: Tensor,
+    keys_CGD: Tensor,
+    values_CGD: Tensor,
+    plan: PrefixPlan,
+    *,
+    scale: float,
+    window: int | None = None,
+    exact: bool = False,
+) -> Tensor:
+    """``softmax(scale Q K^T) V`` [M, H, D], where a row at position i sees the positions ``j <= i`` of its path.
+
+    With a window it sees those with ``i - j < window``. For inference only.
+    """
+    found: Tensor = OP.implementation(queries_MHD, queries_MHD.shape[-1]).shared_prefix_attention(
+        queries_MHD, keys_CGD, values_CGD, plan, scale=scale, window=window, exact=exact
+    )
+    return found

@@ -1,0 +1,44 @@
+"""The table's kernels are compiled for GPUs that are not here: one for each GPU by default, all of them in `long`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from evalharness.stack.errors import KernelError
+from evalharness.stack.kernels.compilation import TARGETS, builds, compile_build
+
+pytest.importorskip("triton")
+
+
+def compiled(tmp_path, *arguments: str) -> list[dict]:
+    """In a process that does not interpret, into an empty cache."""
+    environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "evalharness.stack.kernels.compilation", *arguments]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+def test_a_build_for_each_target(tmp_path):
+    lines = compiled(tmp_path, "--brief", "rms_norm", "linear_scoring", "rope")
+    assert [line["op"] for line in lines] == ["rms_norm", "linear_scoring", "rope"]
+    assert [line["target"] for line in lines] == list(TARGETS)
+    assert all(line["bytes"] > 1000 for line in lines)
+
+
+@pytest.mark.long
+def test_all_builds_for_all_targets(tmp_path):
+    lines = compiled(tmp_path)
+    assert len(lines) == len(list(builds())) * len(TARGETS)
+    assert all(line["bytes"] > 1000 for line in lines)
+
+
+def test_a_process_that_interprets_compiles_nothing(monkeypatch):
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    with pytest.raises(KernelError, match="TRITON_INTERPRET is set"):
+        compile_build(next(iter(builds())), "sm_90")
