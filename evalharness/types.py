@@ -321,6 +321,8 @@ class BackendInfo:
     immediate: bool = False
     """Feed requests at once instead of in waves (servers that schedule for themselves)."""
     verbs: frozenset[Literal["score", "generate"]] = frozenset({"score", "generate"})
+    encoder_decoder: bool = False
+    """Whether prompt and answer are two sequences to the model, so that it cannot say how likely a document is."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """Further facts for the record: dtype, device, threads, file, quantisation."""
 

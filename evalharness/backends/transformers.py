@@ -139,6 +139,7 @@ class TransformersBackend:
             accepts=frozenset({"ids"}),
             fingerprint=source.fingerprint,
             max_length=self._max_length,
+            encoder_decoder=source.encoder_decoder,
             details=source.details() | versions("torch", "transformers"),
         )
 
@@ -261,6 +262,9 @@ class _Source(Protocol):
     def fingerprint(self) -> str: ...
 
     @property
+    def encoder_decoder(self) -> bool: ...
+
+    @property
     def tokenizer(self) -> Any:
         """The library's."""
         ...
@@ -296,6 +300,10 @@ class _Stored:
     @property
     def fingerprint(self) -> str:
         return self._checkpoint.fingerprint
+
+    @property
+    def encoder_decoder(self) -> bool:
+        return bool(self._checkpoint.config.is_encoder_decoder)
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -373,6 +381,10 @@ class _InMemory:
         if self._known is None or self._known[0] != state:
             self._known = state, _parameters_hash(self._model)
         return self._known[1]
+
+    @property
+    def encoder_decoder(self) -> bool:
+        return bool(self._model.config.is_encoder_decoder)
 
     def details(self) -> dict[str, Any]:
         return {

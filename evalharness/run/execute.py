@@ -49,6 +49,11 @@ def fits(cell: Cell, backend: Backend) -> None:
         UsageError: it cannot score, or cannot generate; the protocols that it could run are named.
     """
     method, info = cell.task.method, backend.info
+    if method.needs == "document" and info.encoder_decoder:
+        raise UsageError(
+            f"{cell.name} asks how likely whole documents are, which {info.name} ({info.kind}) cannot say: it is an "
+            "encoder-decoder, whose decoder says what follows a prompt and not the prompt."
+        )
     verb = "score" if method.scores else "generate"
     if verb in info.verbs and not (verb == "score" and info.accepts == {"messages"}):
         return

@@ -223,6 +223,10 @@ class Service:
             raise Refusal(
                 400, "this model generates texts and scores none; leave out echo or logprobs.", code="no_score"
             )
+        if self.info.encoder_decoder:
+            raise Refusal(
+                400, "this model is an encoder-decoder, which scores no prompt; leave out echo.", code="no_score"
+            )
         self.needs_tokenizer("log-probabilities of a prompt")
         if prompt.ids is None or len(prompt.ids) < 2:
             return None

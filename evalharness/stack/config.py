@@ -3,6 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
+
+
+class AnyConfig(Protocol):
+    """What the configuration of every model says, whatever it is made of."""
+
+    @property
+    def architecture(self) -> str: ...
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def tied_embeddings(self) -> bool: ...
+
+    @property
+    def max_length(self) -> int: ...
+
+    @property
+    def bos_id(self) -> int | None: ...
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,6 +19,10 @@ class GrammarError(StackError):
     """A JSON schema or regular expression that texts cannot be held to."""
 
 
+class NoNumbersError(StackError):
+    """What a model computes are no numbers."""
+
+
 class TokenizerError(StackError):
     """A tokenizer cannot be learned as asked: options that contradict each other, texts that do not suffice."""
 
@@ -33,3 +37,7 @@ class CorpusError(StackError):
 
 class TrainingError(StackError):
     """A training cannot be done as asked: options, data and model that do not go together, a loss that is no number."""
+
+
+class KernelError(StackError):
+    """`EVALHARNESS_KERNELS` names what does not exist, or what cannot compute here."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from evalharness.stack.config import ModelConfig
+from evalharness.stack.checkpoints.tensor_file import write_tensors
+from evalharness.stack.config import AnyConfig
 from evalharness.stack.errors import CheckpointError
 from evalharness.stack.tokenization.text import TextTokenizer, read_json, write_json, write_tokenizer
 
@@ -82,24 +83,28 @@ def _opened(shard: Path) -> Any:
 
 def write_files(
     folder: Path,
-    config: ModelConfig,
+    config: AnyConfig,
     values: Mapping[str, Any],
-    tensors: Mapping[str, torch.Tensor],
+    described: Mapping[str, torch.Tensor],
+    tensors: Iterable[tuple[str, torch.Tensor]],
     tokenizer: TextTokenizer | None,
 ) -> None:
-    """Write weights (by the names of the layout), ``config.json`` (`values`), generation defaults, and the tokenizer
-    if there is one, into a folder that is there."""
-    from safetensors.torch import save_file
-
-    save_file(dict(tensors), folder / SINGLE, metadata={"format": "pt"})
+    """Write weights (by the names of the layout, as `write_tensors` takes them), ``config.json`` (`values`), generation
+    defaults, and the tokenizer if there is one, into a folder that is there."""
+    write_tensors(folder / SINGLE, described, tensors)
     write_json(folder / "config.json", values)
-    write_json(folder / "generation_config.json", _generation(config))
+    write_json(folder / "generation_config.json", _generation(config, values))
     if tokenizer is not None:
         write_tokenizer(folder, tokenizer, max_length=config.max_length)
 
 
-def _generation(config: ModelConfig) -> dict[str, Any]:
+DECODER_BEGINS = "decoder_start_token_id"
+"""The key by which both files of an encoder-decoder say what its decoder is fed first."""
+
+
+def _generation(config: AnyConfig, values: Mapping[str, Any]) -> dict[str, Any]:
     ends: list[int] | int | None = list(config.eos_ids) or None
     if len(config.eos_ids) == 1:
         ends = config.eos_ids[0]
-    return {"bos_token_id": config.bos_id, "eos_token_id": ends}
+    begins = {key: values[key] for key in (DECODER_BEGINS, "pad_token_id") if DECODER_BEGINS in values}
+    return {"bos_token_id": config.bos_id, "eos_token_id": ends} | begins

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.stack.architectures.families.known import FAMILIES
 from evalharness.stack.architectures.families.rules import Rule
-from evalharness.stack.config import ModelConfig
+from evalharness.stack.config import AnyConfig
 from evalharness.stack.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -28,14 +28,15 @@ class Layout:
         CheckpointError: a tensor is missing, or one is there that the configuration has no place for.
     """
 
-    def __init__(self, config: ModelConfig, stored: Collection[str], path: Path) -> None:
+    def __init__(self, config: AnyConfig, stored: Collection[str], path: Path) -> None:
         self._family, self._path = FAMILIES[config.architecture], path
         bare = not any(name.startswith(self._family.prefix) for name in stored)
         self._usual = {name: usual for name in stored if (usual := self._usual_name(name, bare)) is not None}
         self._stored = {usual: name for name, usual in self._usual.items()}
         rules = list(self._family.rules(config, stored))
-        if config.tied_embeddings and self._family.head in self._stored:
-            rules = [self._with_head(rule) if rule.ours == ("embedding.weight",) else rule for rule in rules]
+        again = [*self._family.copies, *([self._family.head] if config.tied_embeddings else [])]
+        if again := [name for name in again if name in self._stored]:
+            rules = [self._repeated(rule, again) if rule.ours == ("embedding.weight",) else rule for rule in rules]
         self._rules = {name: rule for rule in rules for name in rule.stored}
         self._places = {ours: rule.stored[0] for rule in rules for ours in rule.ours}
         self._check()
@@ -76,22 +77,29 @@ class Layout:
             name = re.sub(pattern, usual, name)
         return self._family.prefix + name if bare and name != self._family.head else name
 
-    def _with_head(self, rule: Rule) -> Rule:
-        """The embedding's rule, where the head is stored as well though the two are tied."""
+    def _repeated(self, rule: Rule, again: Sequence[str]) -> Rule:
+        """The embedding's rule, where it is stored under other names as well: as the head, if the two are tied."""
 
         def same(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
             import torch
 
-            embedding, head = tensors
-            if not torch.equal(embedding, head):
+            embedding, *others = tensors
+            for name, other in zip(again, others, strict=True):
+                if torch.equal(embedding, other):
+                    continue
+                if name == self._family.head:
+                    raise CheckpointError(
+                        f"{self._path}: config.json ties '{self._stored[name]}' to the embedding "
+                        '(tie_word_embeddings), but the two differ; let it say "tie_word_embeddings": false, or leave '
+                        "the head out."
+                    )
                 raise CheckpointError(
-                    f"{self._path}: config.json ties '{self._stored[self._family.head]}' to the embedding "
-                    '(tie_word_embeddings), but the two differ; let it say "tie_word_embeddings": false, or leave the '
-                    "head out."
+                    f"{self._path}: '{self._stored[name]}' and '{self._stored[rule.stored[0]]}' differ, but a model of "
+                    "this kind has one embedding; it is another kind's."
                 )
             return [embedding]
 
-        return replace(rule, stored=(*rule.stored, self._family.head), load=same)
+        return replace(rule, stored=(*rule.stored, *again), load=same)
 
     def _check(self) -> None:
         for name in self._rules:
@@ -105,9 +113,7 @@ class Layout:
                 )
 
 
-def in_layout(config: ModelConfig, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Our tensors as the folders of the configuration's family have them."""
-    found: dict[str, Tensor] = {}
+def in_layout(config: AnyConfig, weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Our tensors as the folders of the configuration's family have them, made one rule after another."""
     for rule in FAMILIES[config.architecture].rules(config, ()):
-        found |= zip(rule.stored, rule.save([weights[name] for name in rule.ours]), strict=True)
-    return found
+        yield from zip(rule.stored, rule.save([weights[name] for name in rule.ours]), strict=True)

@@ -9,27 +9,28 @@ from collections.abc import Iterator
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
 from evalharness.stack.architectures.composed import COMPOSED, MODEL_TYPE, composed_from_json
-from evalharness.stack.architectures.families.known import config_from_hub
+from evalharness.stack.architectures.families.known import FAMILIES, config_from_hub, new_model, runs_in_loop
 from evalharness.stack.architectures.families.values import as_ids
 from evalharness.stack.checkpoints.gguf import GGUFFile
 from evalharness.stack.checkpoints.gguf_models import config_from_gguf, tensor_names
 from evalharness.stack.checkpoints.gguf_tokenizer import from_gguf
-from evalharness.stack.checkpoints.huggingface import HuggingFaceFolder
+from evalharness.stack.checkpoints.huggingface import DECODER_BEGINS, HuggingFaceFolder
 from evalharness.stack.checkpoints.layouts import Layout
-from evalharness.stack.config import ModelConfig
+from evalharness.stack.config import AnyConfig, ModelConfig
 from evalharness.stack.errors import CheckpointError
 from evalharness.stack.tokenization.text import TextTokenizer, from_folder
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from evalharness.stack.architectures.decoder import Decoder
+    from evalharness.stack.plain.model import PlainModel
 
 
 class Checkpoint(Protocol):
@@ -39,7 +40,7 @@ class Checkpoint(Protocol):
     def path(self) -> Path: ...
 
     @property
-    def config(self) -> ModelConfig: ...
+    def config(self) -> AnyConfig: ...
 
     @property
     def name(self) -> str:
@@ -100,25 +101,44 @@ def load_tokenizer(path: Path) -> TextTokenizer:
 def load_model(
     path: Path, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
 ) -> tuple[Decoder, ModelConfig]:
-    """The model of a ``.gguf`` file or a Hugging Face folder, ready to compute; `dtype` defaults to fp32.
+    """The decoder of a ``.gguf`` file or a Hugging Face folder, ready to compute; `dtype` defaults to fp32.
 
     Raises:
-        CheckpointError: as `open_checkpoint`, and where tensors are missing or of the wrong shape.
+        CheckpointError: as `open_checkpoint` and `build`.
     """
     import torch
 
-    checkpoint = open_checkpoint(path)
-    return build(checkpoint, dtype or torch.float32, device), checkpoint.config
+    model = build(open_checkpoint(path), dtype or torch.float32, device)
+    return model, model.config
 
 
 def build(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device | str) -> Decoder:
-    """A decoder around the checkpoint's weights: made without numbers, which are then put in."""
+    """The decoder around a checkpoint's weights.
+
+    Raises:
+        CheckpointError: the model is no decoder; tensors are missing, too many or of the wrong shape.
+    """
+    if runs_in_loop(checkpoint.config):
+        title = FAMILIES[checkpoint.config.architecture].title
+        raise CheckpointError(f"{checkpoint.path}: a {title} model is no decoder of parts, which is what is asked for.")
+    return cast("Decoder", _filled(checkpoint, dtype, device))
+
+
+def build_plain(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device | str) -> PlainModel[Any]:
+    """The model around a checkpoint's weights, of a family that runs in the plain loop (`runs_in_loop`).
+
+    Raises:
+        CheckpointError: tensors are missing, too many or of the wrong shape.
+    """
+    return cast("PlainModel[Any]", _filled(checkpoint, dtype, device))
+
+
+def _filled(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device | str) -> nn.Module:
+    """A model made without numbers, which are then put in."""
     import torch
 
-    from evalharness.stack.architectures.decoder import Decoder
-
     with torch.device("meta"):
-        model = Decoder(checkpoint.config)
+        model = new_model(checkpoint.config)
     tensors = {name: tensor.to(device=device, dtype=dtype) for name, tensor in checkpoint.tensors()}
     wanted = model.state_dict()
     if surplus := sorted(tensors.keys() - wanted.keys()):
@@ -140,7 +160,7 @@ def build(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device | str
             )
     model.load_state_dict(tensors, assign=True)
     if checkpoint.config.tied_embeddings:
-        model.head.weight = model.embedding.weight
+        model.head.weight = model.embedding.weight  # type: ignore[union-attr]
     return model.eval().requires_grad_(False)
 
 
@@ -208,13 +228,19 @@ class FolderCheckpoint:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.folder = HuggingFaceFolder(path)
-        values = dict(self.folder.values)
+        values, generation = dict(self.folder.values), self.folder.generation_values
         composed = values.get("model_type") == MODEL_TYPE
-        ends = as_ids(self.folder.generation_values.get("eos_token_id"))
-        if ends:  # what generation stops at is told by generation_config.json where it differs from config.json
+        # How generation begins and ends is told by generation_config.json where it differs from config.json.
+        if ends := as_ids(generation.get("eos_token_id")):
             values["eos_ids" if composed else "eos_token_id"] = list(ends)
+        if generation.get(DECODER_BEGINS) is not None and not composed:
+            values[DECODER_BEGINS] = generation[DECODER_BEGINS]
         where = str(path / "config.json")
-        self.config = composed_from_json(values, where) if composed else config_from_hub(values, where)
+        self.config: AnyConfig
+        if composed:
+            self.config = composed_from_json(values, where)
+        else:
+            self.config = config_from_hub(values, where, lambda: self.folder.shapes().keys())
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,16 +11,14 @@ from evalharness.stack.architectures.composed import COMPOSED, composed_to_json
 from evalharness.stack.architectures.families.known import FAMILIES, architecture_of, hub_config
 from evalharness.stack.checkpoints.huggingface import write_files
 from evalharness.stack.checkpoints.layouts import in_layout
-from evalharness.stack.config import ModelConfig
+from evalharness.stack.config import AnyConfig, ModelConfig
 from evalharness.stack.tokenization.text import TextTokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def save_model(
-    folder: Path, config: ModelConfig, weights: Mapping[str, Tensor], tokenizer: TextTokenizer | None
-) -> None:
+def save_model(folder: Path, config: AnyConfig, weights: Mapping[str, Tensor], tokenizer: TextTokenizer | None) -> None:
     """Write ``config.json``, ``model.safetensors``, ``generation_config.json`` and the tokenizer's files into a folder
     that is there; `open_checkpoint` reads it, and transformers where the parts are a family's (`architecture_of`).
 
@@ -33,13 +31,18 @@ def save_model(
         for name, tensor in weights.items()
         if not (name == "head.weight" and config.tied_embeddings)
     }
-    composed = config.architecture == COMPOSED
-    values = composed_to_json(config) if composed else hub_config(config, dtype)
-    tensors = untied if composed else in_layout(config, untied)
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    write_files(folder, config, values, contiguous, tokenizer)
+    composed = isinstance(config, ModelConfig) and config.architecture == COMPOSED
+    values = composed_to_json(config) if composed else hub_config(config, dtype)  # type: ignore[arg-type]
+
+    def stored(tensors: Mapping[str, Tensor]) -> Iterable[tuple[str, Tensor]]:
+        return tensors.items() if composed else in_layout(config, tensors)
+
+    shapes = {name: tensor.to("meta") for name, tensor in untied.items()}
+    write_files(folder, config, values, dict(stored(shapes)), stored(untied), tokenizer)
 
 
-def with_family(config: ModelConfig) -> ModelConfig:
+def with_family(config: AnyConfig) -> AnyConfig:
     """The configuration under the name of the family whose parts it has, if it does not have one yet."""
-    return config if config.architecture in FAMILIES else replace(config, architecture=architecture_of(config))
+    if config.architecture in FAMILIES or not isinstance(config, ModelConfig):
+        return config
+    return replace(config, architecture=architecture_of(config))

@@ -18,11 +18,11 @@ from torch import Tensor
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.engine.attention import LineAttention
 from evalharness.stack.engine.cache import GRAIN, TILE, Budget, TileStore, TokenStore, bytes_per_token
-from evalharness.stack.engine.generation import RunningJob, RunningText
+from evalharness.stack.engine.generation import RunningJob, RunningText, asked_log_probabilities
 from evalharness.stack.engine.line import LinePlan, Stretch
 from evalharness.stack.engine.report import EngineReport
-from evalharness.stack.engine.requests import Job, Likeliest, ScoreJob, Scores
-from evalharness.stack.engine.sampler import draw, log_probabilities
+from evalharness.stack.engine.requests import Job, ScoreJob, Scores
+from evalharness.stack.engine.sampler import draw
 from evalharness.stack.engine.scoring import RunningScore, score_rows
 from evalharness.stack.engine.texts import SharedPath, TextsPlan
 from evalharness.stack.engine.tree import HEAD, Node, Piece, PrefixTree
@@ -462,7 +462,7 @@ class Engine:
             own_RV = logits_RV if len(rows) == len(logits_RV) else logits_RV[rows]
             ids = draw(own_RV, [text for _, text, _ in going])
             drawn += len(ids)
-            told = self._log_probabilities(own_RV, [text for _, text, _ in going], ids)
+            told = asked_log_probabilities(own_RV, [text for _, text, _ in going], ids)
             right = []
             for number, (row, text, guess) in enumerate(going):
                 id = ids[number]
@@ -486,20 +486,6 @@ class Engine:
             going = right
             depth += 1
         return drawn
-
-    def _log_probabilities(
-        self, logits_RV: Tensor, texts: Sequence[RunningText], ids: Sequence[int]
-    ) -> dict[int, tuple[float, Likeliest]]:
-        """By row: what is asked about the token drawn from it."""
-        asked = [row for row, text in enumerate(texts) if text.running.job.log_probabilities is not None]
-        if not asked:
-            return {}
-        most = max(texts[row].running.job.log_probabilities or 0 for row in asked)
-        found = log_probabilities(logits_RV[asked], [ids[row] for row in asked], most)
-        return {
-            row: (value, likeliest[: texts[row].running.job.log_probabilities])
-            for row, (value, likeliest) in zip(asked, found, strict=True)
-        }
 
     def _put_back(self, text: RunningText) -> None:
         """Keep a finished text in the tree, where there is room: its next turn reads it again."""

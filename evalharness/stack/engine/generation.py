@@ -9,7 +9,7 @@ import torch
 from evalharness.stack.engine.cache import TILE
 from evalharness.stack.engine.lookup import PromptLookup
 from evalharness.stack.engine.requests import FinishReason, GenerateJob, Generation, Likeliest, Sampling
-from evalharness.stack.engine.sampler import generator
+from evalharness.stack.engine.sampler import generator, log_probabilities
 from evalharness.stack.engine.text import TextStream
 from evalharness.stack.engine.texts import SharedPath
 from evalharness.stack.engine.tree import Node
@@ -135,3 +135,18 @@ class RunningText:
             log_probabilities=tuple(self._log_probabilities) if asked else None,
             likeliest=tuple(self._likeliest),
         )
+
+
+def asked_log_probabilities(
+    logits_RV: torch.Tensor, texts: Sequence[RunningText], ids: Sequence[int]
+) -> dict[int, tuple[float, Likeliest]]:
+    """By row: what a text's job asks about the token that was drawn from it."""
+    asked = [row for row, text in enumerate(texts) if text.running.job.log_probabilities is not None]
+    if not asked:
+        return {}
+    most = max(texts[row].running.job.log_probabilities or 0 for row in asked)
+    found = log_probabilities(logits_RV[asked], [ids[row] for row in asked], most)
+    return {
+        row: (value, likeliest[: texts[row].running.job.log_probabilities])
+        for row, (value, likeliest) in zip(asked, found, strict=True)
+    }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from evalharness.stack.architectures.decoder import Decoder
+from evalharness.stack.config import AnyConfig
 from evalharness.stack.engine.cache import GRAIN
 from evalharness.stack.engine.requests import ScoreJob, Scores
 from evalharness.stack.engine.tree import Node
@@ -15,6 +16,15 @@ from evalharness.stack.engine.tree import Node
 LOGITS_AT_ONCE = 1 << 22
 """Numbers of one chunk of logits: 16 MiB of fp32 stay in a processor's cache, and a window of 8,192 tokens needs no
 more memory than one of 80."""
+
+
+class Projecting(Protocol):
+    """A model, as far as the scores of tokens need it."""
+
+    @property
+    def config(self) -> AnyConfig: ...
+
+    def logits(self, hidden_RW: Tensor) -> Tensor: ...
 
 
 class RunningScore:
@@ -46,7 +56,7 @@ class RunningScore:
 
 
 def score_rows(
-    model: Decoder, hidden_RW: Tensor, rows: Sequence[int], targets: Sequence[int], exact: bool = False
+    model: Projecting, hidden_RW: Tensor, rows: Sequence[int], targets: Sequence[int], exact: bool = False
 ) -> tuple[list[float], list[bool]]:
     """Log-likelihood ``logit[target] - logsumexp(logits)`` of each (row, target), and whether it is the likeliest.
 

@@ -85,7 +85,8 @@ def _qkv(block: str, stored: str, kind: str) -> Rule:
 
         return [torch.cat([tensor.T if tensor.dim() == 2 else tensor for tensor in tensors], dim=-1)]
 
-    return Rule(tuple(f"{block}.{each}.{kind}" for each in QKV), (f"{stored}.attn.c_attn.{kind}",), load, save)
+    ours = tuple(f"{block}.{each}.{kind}" for each in QKV)
+    return Rule(ours, (f"{stored}.attn.c_attn.{kind}",), load, save, transposed=kind == "weight")
 
 
 def _covers(config: ModelConfig) -> bool:

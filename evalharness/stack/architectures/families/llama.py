@@ -181,7 +181,7 @@ def _covers(family: str, config: ModelConfig) -> bool:
             return config.qk_norm and biases[0] == biases[1]
 
 
-def _family(name: str, title: str, class_name: str) -> Family:
+def _family(name: str, title: str, class_name: str) -> Family[ModelConfig]:
     return Family(
         title=title,
         class_name=class_name,

@@ -29,6 +29,8 @@ class Rule:
     """From the stored ones to ours, both in the order of their names."""
     save: Change = unchanged
     """Back."""
+    transposed: bool = False
+    """Whether stored matrices lie the other way round, [in, out]."""
 
 
 def same(ours: str, stored: str) -> Rule:
@@ -48,7 +50,7 @@ def transposed(ours: str, stored: str) -> Rule:
     def turn(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         return [tensors[0].T.contiguous()]
 
-    return Rule((ours,), (stored,), turn, turn)
+    return Rule((ours,), (stored,), turn, turn, transposed=True)
 
 
 QKV = ("attention.qkv.query", "attention.qkv.key", "attention.qkv.value")

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from evalharness.stack.config import ModelConfig
+from evalharness.stack.config import AnyConfig
 from evalharness.stack.errors import CheckpointError
 
 
 class Values:
     """The keys of a ``config.json``; `where` names it in errors. A key that is null counts as not there.
 
+    Args:
+        tensors: the names of the tensors beside it, looked up only where a configuration alone does not say enough.
+
     Raises:
         CheckpointError: by its methods, where a value is wrong or not covered.
         KeyError: by its methods, where a key is missing that has no default.
     """
 
-    def __init__(self, values: Mapping[str, Any], where: str) -> None:
-        self._values, self.where = values, where
+    def __init__(self, values: Mapping[str, Any], where: str, tensors: Callable[[], Collection[str]] = tuple) -> None:
+        self._values, self.where, self.tensors = values, where, tensors
 
     def has(self, key: str) -> bool:
         return self._values.get(key) is not None
@@ -111,7 +114,7 @@ def as_ids(value: int | list[int] | None) -> tuple[int, ...]:
     return (value,) if isinstance(value, int) else tuple(value)
 
 
-def ends_json(config: ModelConfig) -> dict[str, Any]:
+def ends_json(config: AnyConfig) -> dict[str, Any]:
     """What `Values.ends` reads back."""
     return {
         "tie_word_embeddings": config.tied_embeddings,
