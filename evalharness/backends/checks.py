@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from evalharness.errors import DataError, ServiceError, UsageError
 from evalharness.types import GenerateRequest, Origin, ScoreRequest
+
+ADAPTER = "adapter_config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,28 @@ class Limits:
 
     def _knows(self, id: int) -> bool:
         return id >= 0 and (self.vocab_size is None or id < self.vocab_size)
+
+
+def adapter_folder(spec: str) -> Path:
+    """The folder of an adapter.
+
+    Raises:
+        UsageError: there is none.
+    """
+    path = Path(spec).expanduser()
+    if not (path / ADAPTER).is_file():
+        raise UsageError(f"--adapter {spec}: no {ADAPTER} there; give a folder that peft has written.")
+    return path
+
+
+def require_model(place: str, folder: Path) -> None:
+    """Refuse a folder that holds an adapter in place of a model; `place` is what was asked for.
+
+    Raises:
+        UsageError: it does.
+    """
+    if (folder / ADAPTER).is_file():
+        raise UsageError(f"{place}: this is an adapter; name its model, and add --adapter {folder}.")
 
 
 def torch_device(name: str) -> Any:

@@ -14,6 +14,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
+from evalharness.backends.checks import adapter_folder, require_model
 from evalharness.backends.huggingface_errors import INSTALL, first_line, library_errors
 from evalharness.backends.huggingface_tokenizer import load_tokenizer
 from evalharness.errors import DataError, ServiceError, UsageError, nearest
@@ -193,7 +194,7 @@ def open_checkpoint(
         raise UsageError(f"{place}: this is a file; give the folder that it lies in.")
     elif not _HUB_NAME.fullmatch(spec):
         raise UsageError(f"{place}: no such folder; give one, or a model's name on the hub (owner/name).")
-    found_adapter = None if adapter is None else _adapter(adapter)
+    found_adapter = None if adapter is None else adapter_folder(adapter)
     with library_errors(place):
         from transformers import AutoConfig
 
@@ -273,16 +274,8 @@ def eos_ids(config: Any, generation_config: Any) -> frozenset[int]:
 def _check_folder(place: str, folder: Path) -> None:
     if (folder / "config.json").is_file():
         return
-    if (folder / "adapter_config.json").is_file():
-        raise UsageError(f"{place}: this is an adapter; name its model, and add --adapter {folder}.")
+    require_model(place, folder)
     raise DataError(f"{place}: {folder} has no config.json; give a folder that save_pretrained has written.")
-
-
-def _adapter(spec: str) -> Path:
-    path = Path(spec).expanduser()
-    if not (path / "adapter_config.json").is_file():
-        raise UsageError(f"--adapter {spec}: no adapter_config.json there; give a folder that peft has written.")
-    return path
 
 
 def _commit(name: str, revision: str | None) -> str | None:

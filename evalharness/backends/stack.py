@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +18,9 @@ from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalharness.backends.checks import Limits, torch_device
+from evalharness.backends.checks import Limits, adapter_folder, require_model, torch_device
 from evalharness.backends.stack_errors import stack_errors
+from evalharness.backends.stack_loop import encodes, in_loop, plain_loop, reaches_further, refuse_options_of_engine
 from evalharness.errors import EvalHarnessError, ServiceError, UsageError, nearest
 from evalharness.types import (
     BackendInfo,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from evalharness.stack.engine.engine import Engine, Numerics
     from evalharness.stack.engine.grammar import Grammars
     from evalharness.stack.engine.requests import Constraint, GenerateJob, Generation, Job, ScoreJob, Scores
+    from evalharness.stack.plain.runner import PlainLoop
     from evalharness.stack.tokenization.text import TextTokenizer
 
 EMBEDDED = "smollm2"
@@ -80,6 +82,7 @@ def load(
     max_length: int | None = None,
     tokenizer: str | None = None,
     revision: str | None = None,
+    adapter: str | None = None,
     batch_tokens: int | None = None,
     threads: int | None = None,
     numerics: Numerics | None = None,
@@ -88,7 +91,8 @@ def load(
     """The model that `spec` names: ``smollm2``, a ``.gguf`` file, or a Hugging Face folder. Reads headers only.
 
     `dtype` is fp32 unless told otherwise, `device` the CPU, `max_length` the model's own; `tokenizer` is a file
-    or folder to take the tokenizer from instead; `threads` are torch's, for the whole process.
+    or folder to take the tokenizer from instead; `adapter` is a folder with a LoRA adapter as PEFT writes it, which is
+    merged into the weights; `threads` are torch's, for the whole process.
     `numerics` is exact for scores on a CPU and fast for all else unless told otherwise; `kv_memory` bounds keys and
     values, in GiB, and is a quarter of the memory that is free.
 
@@ -110,11 +114,16 @@ def load(
         raise UsageError(f"--numerics exact on {device}: bits are promised on a CPU only; leave it out, or say fast.")
     path = _locate(spec)
     with stack_errors():
-        from evalharness.stack.checkpoints.load import open_checkpoint
+        from evalharness.stack.checkpoints.adapted import open_adapted
 
-        checkpoint = open_checkpoint(path)
+        checkpoint = open_adapted(path, None if adapter is None else adapter_folder(adapter))
     longest = checkpoint.config.max_length
-    if max_length is not None and max_length > longest:
+    if in_loop(checkpoint):
+        refuse_options_of_engine(
+            checkpoint.name, exact=numerics == "exact", batch_tokens=batch_tokens, kv_memory=kv_memory
+        )
+        numerics = "fast"
+    if max_length is not None and max_length > longest and not reaches_further(checkpoint):
         raise UsageError(f"--max-length {max_length}: {checkpoint.name} was made for at most {longest} tokens.")
     return StackBackend(
         checkpoint,
@@ -142,20 +151,21 @@ def tokenizer_at(path: Path) -> TextTokenizer:
         return load_tokenizer(path)
 
 
-def convert(source: str, target: Path, *, dtype: str | None = None) -> None:
-    """Write the model that `source` names (as in `load`) as a Hugging Face folder.
+def convert(source: str, target: Path, *, dtype: str | None = None, adapter: str | None = None) -> None:
+    """Write the model that `source` names (as in `load`), with an adapter merged, as a Hugging Face folder.
 
     Raises:
-        UsageError: no such model or type of numbers.
+        UsageError: no such model, adapter or type of numbers.
         DataError: the checkpoint is damaged, or `target` holds files.
     """
     path, name = _locate(source), _dtype(dtype)
+    added = None if adapter is None else adapter_folder(adapter)
     with stack_errors():
         import torch
 
         from evalharness.stack.checkpoints.convert import convert as write
 
-        write(path, target, getattr(torch, name))
+        write(path, target, getattr(torch, name), added)
 
 
 class StackBackend:
@@ -185,7 +195,7 @@ class StackBackend:
         self._numerics: dict[type, Numerics] = {ScoreRequest: scores, GenerateRequest: numerics or "fast"}
         """By what is asked."""
         self._kv_memory = kv_memory
-        self._engines: dict[Numerics, Engine] = {}
+        self._engines: dict[Numerics, Engine | PlainLoop[Any]] = {}
         self._grammars: Grammars | None = None
         self._constraints: dict[tuple[str, str], Callable[[], Constraint]] = {}
 
@@ -198,6 +208,8 @@ class StackBackend:
     @cached_property
     def info(self) -> BackendInfo:
         """What a record says of the model. The fingerprint is the sha256 of the whole checkpoint (about 1 s a GB)."""
+        from evalharness.stack.checkpoints.adapted import AdaptedCheckpoint
+
         checkpoint = self._checkpoint
         with stack_errors():
             return BackendInfo(
@@ -207,6 +219,7 @@ class StackBackend:
                 fingerprint=checkpoint.fingerprint(),
                 numerics=self._arithmetic,
                 max_length=self._max_length,
+                encoder_decoder=encodes(checkpoint),
                 details={
                     "architecture": checkpoint.config.architecture,
                     "dtype": self._dtype,
@@ -215,6 +228,7 @@ class StackBackend:
                     "file": checkpoint.path.name,
                     "quantisation": checkpoint.quantisation,
                     "parameters": checkpoint.parameters,
+                    **({"adapter": checkpoint.adapter.name} if isinstance(checkpoint, AdaptedCheckpoint) else {}),
                 },
             )
 
@@ -271,6 +285,11 @@ class StackBackend:
         report.restart()
         return told
 
+    def kernels(self) -> dict[str, list[str]]:
+        """By op, which implementations computed in this process; see `evalharness.stack.kernels.op`."""
+        dispatch = sys.modules.get("evalharness.stack.kernels.op")
+        return dispatch.used() if dispatch is not None else {}
+
     def close(self) -> None:
         """Let the weights go; a later wave reads them again."""
         self._engines = {}
@@ -280,13 +299,13 @@ class StackBackend:
         scores, texts = self._numerics[ScoreRequest], self._numerics[GenerateRequest]
         return scores if scores == texts else f"{scores} scores, {texts} texts"
 
-    def _ready(self) -> dict[Numerics, Engine]:
+    def _ready(self) -> Mapping[Numerics, Engine | PlainLoop[Any]]:
         if not self._engines:
             with stack_errors():
                 self._engines = self._build()
         return self._engines
 
-    def _build(self) -> dict[Numerics, Engine]:
+    def _build(self) -> dict[Numerics, Engine | PlainLoop[Any]]:
         import torch
 
         from evalharness.stack.checkpoints.load import build
@@ -296,7 +315,10 @@ class StackBackend:
 
         if self._threads is not None:
             torch.set_num_threads(self._threads)
-        model = build(self._checkpoint, getattr(torch, self._dtype), torch_device(self._device))
+        dtype, device = getattr(torch, self._dtype), torch_device(self._device)
+        if in_loop(self._checkpoint):
+            return {"fast": plain_loop(self._checkpoint, self.tokenizer, dtype, device, self._max_length)}
+        model = build(self._checkpoint, dtype, device)
         model.pack()
         report = EngineReport(kv_bytes_per_token=bytes_per_token(model.config, model.dtype))
         memory = self._kv_memory * 2**30 if self._kv_memory else _free_memory(model.device) / 4
@@ -330,7 +352,8 @@ class StackBackend:
     def _score_job(self, request: ScoreRequest, ticket: Ticket) -> ScoreJob:
         from evalharness.stack.engine.requests import ScoreJob
 
-        ids = self._limits.scored(request)
+        # Prompt and text of an encoder-decoder are two sequences.
+        ids = self._limits.scored(request, ended_by=0 if encodes(self._checkpoint) else None)
         return ScoreJob(ids=ids, start=request.start, user=_user(request), listener=_Answer(ticket, _likelihood))
 
     def _generate_job(self, request: GenerateRequest, ticket: Ticket) -> GenerateJob:
@@ -369,6 +392,8 @@ class StackBackend:
         if source is None:
             return None
         if (kind, source) not in self._constraints:
+            if in_loop(self._checkpoint):
+                raise UsageError(f"{kind}: {self.name} runs in the plain loop, which holds no text to a grammar.")
             if self.tokenizer.eos_id is None:
                 raise UsageError(f"{kind}: a constrained text needs a token that ends it, and the tokenizer has none.")
             with stack_errors():
@@ -466,6 +491,8 @@ def _locate(spec: str) -> Path:
     path = Path(spec).expanduser()
     if not path.exists():
         raise UsageError(f"unknown model '{spec}': no such file or folder; {nearest(spec, [EMBEDDED])}")
+    if not (path / "config.json").is_file():
+        require_model(spec, path)
     return path
 
 

@@ -61,7 +61,8 @@ def run(
     tokenizer: Annotated[str | None, typer.Option(
         help="A tokenizer other than the model's own.", rich_help_panel=_MODEL)] = None,
     revision: Annotated[str | None, typer.Option(help="Of a model on the hub.", rich_help_panel=_MODEL)] = None,
-    adapter: Annotated[str | None, typer.Option(help="A PEFT adapter (hf: and vllm:).", rich_help_panel=_MODEL)] = None,
+    adapter: Annotated[str | None, typer.Option(
+        help="A PEFT adapter: a folder (hf:, vllm:; of models of the stack LoRA).", rich_help_panel=_MODEL)] = None,
     reasoning: Annotated[str | None, typer.Option(
         help="How thoughts are told from answers: think (<think> tags), thinking, reasoning, thought, or field where a "
         "server does it.", rich_help_panel=_MODEL)] = None,

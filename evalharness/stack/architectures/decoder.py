@@ -15,6 +15,7 @@ from evalharness.stack.architectures.blocks import BLOCKS, RunBlock, run_block
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.layers.attention import AttentionContext
 from evalharness.stack.layers.linear import PackedLinear, can_pack, pack
+from evalharness.stack.layers.lora import effective_weight
 from evalharness.stack.layers.norms import NORMS
 from evalharness.stack.layers.positions import POSITIONS
 
@@ -71,7 +72,7 @@ class Decoder(nn.Module):
         outputs = self.outputs(hidden_RW).float()
         head = self.head
         if isinstance(head, nn.Linear):
-            return F.linear(outputs, head.weight.float())
+            return F.linear(outputs, effective_weight(head).float())
         logits_RV: Tensor = head(outputs)
         return logits_RV
 
@@ -79,7 +80,7 @@ class Decoder(nn.Module):
         """Lay the weights out for inference on a processor, where that is possible; see `layers.linear`."""
         head = self.head
         if can_pack(self.device, self.dtype) and isinstance(head, nn.Linear):
-            self.head = PackedLinear(head.weight.detach().float(), None)
+            self.head = PackedLinear(effective_weight(head).detach().float(), None)
             pack(self)
 
     @property

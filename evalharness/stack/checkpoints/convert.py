@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.stack.architectures.composed import COMPOSED
 from evalharness.stack.architectures.families.known import FAMILIES
-from evalharness.stack.checkpoints.load import open_checkpoint
+from evalharness.stack.checkpoints.adapted import open_adapted
 from evalharness.stack.checkpoints.save import save_model, with_family
 from evalharness.stack.errors import CheckpointError
 from evalharness.stack.new_folder import new_folder
@@ -16,21 +16,23 @@ if TYPE_CHECKING:
     import torch
 
 
-def convert(source: Path, target: Path, dtype: torch.dtype | None = None) -> None:
-    """Write the GGUF file or folder `source` as the new folder `target`, with the weights in `dtype` (fp32).
+def convert(source: Path, target: Path, dtype: torch.dtype | None = None, adapter: Path | None = None) -> None:
+    """Write the GGUF file or folder `source` as the new folder `target`, with the weights in `dtype` (fp32), and the
+    LoRA adapter in the folder `adapter` merged into them.
 
     The folder holds ``config.json``, ``model.safetensors``, ``tokenizer.json`` with the pre-tokenizer written out,
     ``tokenizer_config.json`` with the chat template, and ``generation_config.json``. It appears under its name only
     when it is complete.
 
     Raises:
-        CheckpointError: `source` cannot be read or has parts that are no family's, or `target` exists and is not empty.
+        CheckpointError: `source` or `adapter` cannot be read, nothing would change since the parts are no family's, or
+            `target` exists and is not empty.
     """
     import torch
 
-    checkpoint = open_checkpoint(source)
+    checkpoint = open_adapted(source, adapter)
     config = with_family(checkpoint.config)
-    if config.architecture == COMPOSED:
+    if config.architecture == COMPOSED and adapter is None:
         raise CheckpointError(
             f"{source} is made of parts that no family of Hugging Face's has ({', '.join(FAMILIES)} are known here); "
             "use the folder as it is."

@@ -1,0 +1,1 @@
+"""Models made fit for a purpose: supervised fine-tuning, preferences, adapters."""
