@@ -28,19 +28,20 @@ def parse_options(model: type[T], values: Any, where: str) -> T:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise DataError(f"{where}: {describe(error, model)}") from None
+        raise DataError(f"{where}: {describe(error, model, values)}") from None
 
 
-def describe(error: ValidationError, model: type[BaseModel]) -> str:
+def describe(error: ValidationError, model: type[BaseModel], values: Any = None) -> str:
     """The first fault of a validation as a clause: ``prompt.templte: unknown key, did you mean 'template'?``.
 
-    An unknown key goes before a missing one: it is most often that one, misspelled.
+    An unknown key goes before a missing one: it is most often that one, misspelled. `values` are what was validated,
+    for sections that are of a kind which they name.
     """
     faults = error.errors()
     fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"{place}: unknown key; {nearest(str(fault['loc'][-1]), _fields_at(model, fault['loc'][:-1]))}"
+        return f"{place}: unknown key; {nearest(str(fault['loc'][-1]), _fields_at(model, fault['loc'][:-1], values))}"
     if fault["type"] == "missing":
         return f"{place}: this key is required but missing."
     message = str(fault["msg"]).removeprefix("Value error, ")
@@ -49,19 +50,31 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
     return f"{place}: {message}, not {_short(fault['input'])}."
 
 
-def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+def _fields_at(model: type[BaseModel], path: tuple[int | str, ...], values: Any) -> list[str]:
     """Names of the fields of the model that `path` leads to, where it can be followed; else none."""
     current: Any = model
     mapping = False
     for part in path:
+        values = _part(values, part)
         if isinstance(part, int) or mapping:
             mapping = False  # an item of a list or mapping, whose model is at hand already
             continue
         field = getattr(current, "model_fields", {}).get(part)
         if field is None:
             return []
-        current, mapping = next(_models_in(field.annotation), None), get_origin(field.annotation) is dict
+        kinds = (getattr(getattr(data, "func", None), "kind", None) for data in field.metadata)
+        named = next((kind(values) for kind in kinds if kind is not None), None)
+        current = named or next(_models_in(field.annotation), None)
+        mapping = get_origin(field.annotation) is dict
     return list(getattr(current, "model_fields", {}))
+
+
+def _part(values: Any, part: int | str) -> Any:
+    """What lies at a key or an index; None where there is nothing."""
+    try:
+        return values[part]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -17,7 +17,7 @@ from evalharness.stack.training.model import TrainingModel
 from evalharness.stack.training.objectives import Batch
 from evalharness.stack.training.optimizers import make_optimizers
 from evalharness.stack.training.processes import Processes
-from evalharness.stack.training.step import backward, mean_loss, update
+from evalharness.stack.training.step import backward, mean_losses, update
 
 
 def decoder_of(shape: Shape) -> Decoder:
@@ -73,7 +73,7 @@ def ours(shape: Shape, initial: Path) -> tuple[Callable[[Tensor], float], Callab
     plain = TrainingModel(decoder, dtype=torch.bfloat16 if shape.bf16 else torch.float32) if shape.compiled else model
 
     def validate(ids: Tensor) -> float:
-        return mean_loss(plain, [batch(ids)], alone, device)
+        return mean_losses(plain, [batch(ids)], alone, device)[0]
 
     return step, validate
 

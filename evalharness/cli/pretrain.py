@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from evalharness.stack.training.loop import Outcome
+    from evalharness.stack.training.options import PretrainOptions
 
 HELP = "Train a model as a YAML says, evaluated as it trains; the same command goes on where it was stopped."
 
@@ -33,6 +33,7 @@ def pretrain(
     from evalharness.backends.stack_errors import stack_errors
     from evalharness.cli.pretrain_evaluation import evaluator_for
     from evalharness.cli.report import write
+    from evalharness.cli.training_command import REPORT, end
     from evalharness.cli.training_view import shown
     from evalharness.report.training import training_report
 
@@ -64,61 +65,16 @@ def pretrain(
             outcome = train(options, base, evaluator=evaluator, start=start, tell=tell)
     if first:
         write(base / options.folder / REPORT, training_report([base / options.folder]))
-    _end(outcome, base / options.folder, quiet=quiet)
+    end(outcome, base / options.folder, quiet=quiet)
 
 
-REPORT = "report.html"
-
-
-def _end(outcome: Outcome, folder: Path, *, quiet: bool) -> None:
-    """Say how it ended, and leave with the code for it.
-
-    Raises:
-        typer.Exit: 1 where an evaluation stopped it, 130 where it was asked to.
-    """
-    if not quiet:
-        typer.echo(f"{outcome.step:,} steps done, last loss {outcome.loss:.4f}; {folder / REPORT}")
-        if outcome.reason:
-            typer.echo(outcome.reason)
-    if outcome.ending == "evaluation":
-        raise typer.Exit(1)
-    if outcome.ending == "asked":
-        raise typer.Exit(130)
-
-
-def read_options(config: Path, changes: list[str]) -> tuple[Any, Any]:
+def read_options(config: Path, changes: list[str]) -> tuple[PretrainOptions, Any]:
     """The training's options, and those of its evaluation, which the stack knows nothing of.
 
     Raises:
         DataError, UsageError: what is wrong with the file or a change.
     """
-    from evalharness.options import parse_options
+    from evalharness.cli.training_command import read_training
     from evalharness.stack.training.options import PretrainOptions
-    from evalharness.tasks.files import read_yaml
 
-    values = dict(read_yaml(config))
-    for change in changes:
-        _set(values, change)
-    evaluation = values.pop("evaluation", None)
-    return parse_options(PretrainOptions, values, str(config)), evaluation
-
-
-def _set(values: dict[str, Any], change: str) -> None:
-    import yaml
-
-    from evalharness.errors import UsageError
-
-    key, equals, text = change.partition("=")
-    if not equals or not all(key.split(".")):
-        raise UsageError(f"--set {change}: give KEY=VALUE, as in --set batch.sequences=8.")
-    *path, last = key.split(".")
-    for part in path:
-        inner = values.setdefault(part, {})
-        if not isinstance(inner, dict):
-            raise UsageError(f"--set {change}: '{part}' has no keys in this YAML; set it as a whole.")
-        values[part] = dict(inner)
-        values = values[part]
-    try:
-        values[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UsageError(f"--set {change}: '{text}' is no value of YAML; quote it, or close its brackets.") from None
+    return read_training(PretrainOptions, config, changes)

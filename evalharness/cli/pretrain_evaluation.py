@@ -49,6 +49,7 @@ def evaluator_for(
     *,
     data_dir: Path | None = None,
     include: tuple[Path, ...] = (),
+    before: bool = False,
 ) -> CheckpointEvaluator:
     """The evaluator of a YAML's section, checked.
 
@@ -57,6 +58,7 @@ def evaluator_for(
         where: the section's place, for sentences.
         base: the folder of the YAML.
         folder: the training's.
+        before: whether what the training begins with is evaluated as well, as step 0.
         data_dir, include: as typed, in place of the YAML's and beside it.
 
     Raises:
@@ -66,7 +68,7 @@ def evaluator_for(
     changes: dict[str, Any] = {"include": (*options.include, *(path.absolute() for path in include))}
     if data_dir is not None:
         changes["data_dir"] = data_dir.absolute()
-    evaluator = CheckpointEvaluator(options.model_copy(update=changes), base, folder, last_step, where)
+    evaluator = CheckpointEvaluator(options.model_copy(update=changes), base, folder, last_step, where, before)
     evaluator.check()
     return evaluator
 
@@ -79,14 +81,21 @@ class CheckpointEvaluator:
     """
 
     def __init__(
-        self, options: EvaluationOptions, base: Path, folder: Path, last_step: int, where: str = "evaluation"
+        self,
+        options: EvaluationOptions,
+        base: Path,
+        folder: Path,
+        last_step: int,
+        where: str = "evaluation",
+        before: bool = False,
     ) -> None:
         self.options = options
         self.folder = folder / RUNS
         self.stops = options.gate is not None and options.gate.stop
         self.left_out: Mapping[str, str] = {}
         """By task, why it cannot be asked here; known after `check`."""
-        self._base, self._last_step, self._where = base, last_step, where
+        self.last_step = last_step
+        self._base, self._where, self._before = base, where, before
         self.tasks: tuple[AskedTask, ...] = ()
         """Known after `check`."""
         self._fixed: dict[str, Scores] | None = None
@@ -106,7 +115,10 @@ class CheckpointEvaluator:
             raise type(error)(f"{self._where}: {error}") from None
 
     def due(self, step: int) -> bool:
-        return step > 0 and (step % self.options.every == 0 or step == self._last_step)
+        if step == 0:
+            return self._before
+        every = self.options.every
+        return step == self.last_step or (every is not None and step % every == 0)
 
     def __call__(self, step: int, checkpoint: Path) -> Evaluation:
         """Evaluate a checkpoint's folder; what goes wrong with a task stands in its row, and stops nothing.
@@ -130,7 +142,7 @@ class CheckpointEvaluator:
         runs = {task.label: Run(folder / task.folder) for task in self.tasks}
         row: dict[str, Any] = {"tasks": {label: self._told(label, run, failed) for label, run in runs.items()}}
         stop = None
-        if self.options.gate is not None:
+        if self.options.gate is not None and step:
             whole = {label: run for label, run in runs.items() if label not in failed}
             judged, stop = self._judged(self.options.gate, step, whole)
             row["gate"] = judged
@@ -142,6 +154,15 @@ class CheckpointEvaluator:
             return {"error": failed[label]}
         assert run.results is not None
         return scores_of(run, run.results, self.options.chance.get(label))
+
+    def runs(self, step: int) -> dict[str, Run]:
+        """By task, the finished runs of a step."""
+        runs = {task.label: Run(self.folder / _name(step) / task.folder) for task in self.tasks}
+        return {
+            label: run
+            for label, run in runs.items()
+            if (run.path / RUN).is_file() and run.record.state == "finished" and run.results is not None
+        }
 
     # ----------------------------------------------------------------------- the gate
 
@@ -166,10 +187,8 @@ class CheckpointEvaluator:
         rows = Lines(self.folder.parent / EVALUATIONS).read()
         found: dict[str, list[Run]] = {}
         for earlier in sorted({row["step"] for row in rows if row["step"] < step}):
-            for task in self.tasks:
-                run = Run(self.folder / _name(earlier) / task.folder)
-                if (run.path / RUN).is_file() and run.record.state == "finished" and run.results is not None:
-                    found.setdefault(task.label, []).append(run)
+            for label, run in self.runs(earlier).items():
+                found.setdefault(label, []).append(run)
         return found
 
     def _baselines(self, gate: TrainingGate, earlier: Mapping[str, list[Run]]) -> dict[str, Scores]:
@@ -177,6 +196,8 @@ class CheckpointEvaluator:
             return {}
         if gate.against == "previous":
             return {label: scores_of_run(runs[-1]) for label, runs in earlier.items()}
+        if gate.against == "before":
+            return {label: scores_of_run(run) for label, run in self.runs(0).items()}
         if gate.against == "best":
             return {label: scores_of_run(max(runs, key=_goodness)) for label, runs in earlier.items()}
         assert self._fixed is not None
@@ -189,6 +210,10 @@ class CheckpointEvaluator:
                 raise UsageError(f"{name}: {unknown[0]} is not evaluated; {nearest(unknown[0], labels)}")
         if gate is None or gate.against is None:
             return
+        if gate.against == "before" and not self._before:
+            raise UsageError(
+                "gate.against: before is what a fine-tuning begins with; say previous or best here, or name a run."
+            )
         for task in self.tasks:
             if len(task.cell.samples) < gate.minimum_n:
                 raise UsageError(

@@ -50,11 +50,11 @@ def line(event: Mapping[str, Any], steps: int) -> str:
     at = f"step {event['step']:,}/{steps:,}"
     if "loss" in event:
         return (
-            f"{at}: loss {event['loss']:.4f}, gradient norm {event['gradient_norm']:.2f}, "
+            f"{at}: loss {event['loss']:.4f}{_pairs(event)}, gradient norm {event['gradient_norm']:.2f}, "
             f"{event['tokens']:,} tokens, {event['tokens_per_second']:,.0f} a second{_peak(event)}"
         )
     if "validation_loss" in event:
-        return f"{at}: validation loss {event['validation_loss']:.4f}"
+        return f"{at}: validation loss {event['validation_loss']:.4f}{_pairs(event, 'validation_')}"
     match event["event"]:
         case "evaluation":
             return f"{at}: {_scores(event)}{'; ' + event['stop'] if event.get('stop') else ''}"
@@ -69,6 +69,13 @@ def line(event: Mapping[str, Any], steps: int) -> str:
             return f"{at}: goes on from {event['checkpoint']}"
         case _:
             return f"{at}: {event.get('text', event['event'])}"
+
+
+def _pairs(event: Mapping[str, Any], prefix: str = "") -> str:
+    """What is told of pairs of answers, where they are what is learned."""
+    if f"{prefix}accuracy" not in event:
+        return ""
+    return f", accuracy {event[f'{prefix}accuracy']:.0%}, margin {event[f'{prefix}margin']:+.3f}"
 
 
 def _peak(event: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from evalharness.options import Options
 from evalharness.records.run import ScoreRecord
 from evalharness.records.scores import Scores
 
-EARLIER = ("previous", "best")
+EARLIER = ("previous", "best", "before")
 """What `against` may say in place of a folder or file."""
 
 
@@ -33,7 +33,8 @@ class TrainingGate(Options):
     """Steps before which no floor counts: a model has to learn first."""
     against: str | None = None
     """``previous``: the checkpoint evaluated before this one; ``best``: of each task, the earlier one with the best
-    score; or a folder of runs, a run's folder, or a baseline's file."""
+    score; ``before``: the model that a fine-tuning begins with; or a folder of runs, a run's folder, or a baseline's
+    file."""
     margin: Annotated[float | str, BeforeValidator(margin_value)] = 0.0
     """The drop that is too much: in the metric's own unit, or ``2%`` of the other side's score."""
     alpha: Share = 0.05

@@ -27,6 +27,7 @@ def training_report(folders: Sequence[Path]) -> bytes:
     trainings = [read_training(folder) for folder in folders]
     names, several = _names(trainings), len(trainings) > 1
     body = _overview(trainings, names) + _differences(trainings, names) if several else _heading(trainings[0])
+    body += "".join(map(_changes, trainings))
     body += "<h2>Curves</h2>\n" if any(training.rows for training in trainings) else "<p>No step is logged yet.</p>\n"
     body += figures(trainings, names)
     for training, name in zip(trainings, names, strict=True):
@@ -85,6 +86,23 @@ def _overview(trainings: Sequence[TrainingLog], names: Sequence[str]) -> str:
             ]
         )  # fmt: skip
     return table("Trainings of this report, each at its end", head, rows)
+
+
+def _changes(training: TrainingLog) -> str:
+    """What a fine-tuning has changed: paired, on the samples that the model was asked before and after."""
+    if not training.changes:
+        return ""
+    head = ("task", "metric", "before", "after", "difference", "95 % interval", "p adjusted", "n", "verdict")
+    rows = [
+        [
+            text(str(row.get("task"))), text(str(row.get("metric"))),
+            *(number(row.get(key)) for key in ("baseline_score", "candidate_score", "difference")),
+            text(f"{shown(row['low'])} to {shown(row['high'])}" if row.get("low") is not None else "–"),
+            number(row.get("p_adjusted")), number(row.get("n"), ",d"), text(str(row.get("verdict"))),
+        ]
+        for row in training.changes
+    ]  # fmt: skip
+    return table(f"{training.name}: before and after", head, rows)
 
 
 def _differences(trainings: Sequence[TrainingLog], names: Sequence[str]) -> str:

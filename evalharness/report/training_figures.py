@@ -117,6 +117,8 @@ def _scores(trainings: Sequence[TrainingLog], names: Sequence[str]) -> Iterator[
 def _others(trainings: Sequence[TrainingLog], names: Sequence[str]) -> Iterator[Figure]:
     marks = _marks(trainings, names)
     for title, keys in (
+        ("Pairs told apart", ("accuracy",)),
+        ("Margin between the answers of a pair", ("margin",)),
         ("Learning rate", ("rate",)),
         ("Learning rate, of its peak", ("rate_factor",)),
         ("Norm of the gradient", ("gradient_norm",)),

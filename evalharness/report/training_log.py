@@ -13,6 +13,8 @@ from evalharness.errors import DataError, UsageError
 from evalharness.pages.line_chart import Point
 
 LOG, EVALUATIONS, RUN = "log.jsonl", "evaluations.jsonl", "run.json"
+BEFORE_AND_AFTER = "before_and_after.json"
+"""What a fine-tuning has changed, by task."""
 HALF_LIFE = 0.01
 """A smoothed value forgets half of what was before within this share of the logged steps, and within one at least."""
 FEWEST_SMOOTHED = 50
@@ -35,6 +37,8 @@ class TrainingLog:
     events: tuple[Row, ...]
     evaluations: tuple[Row, ...]
     """One a checkpoint, by step."""
+    changes: tuple[Row, ...] = ()
+    """Of a fine-tuning, by task: the model before and after."""
 
     @property
     def name(self) -> str:
@@ -113,6 +117,7 @@ def read_training(folder: Path) -> TrainingLog:
         lost=tuple(lost),
         events=tuple(events),
         evaluations=tuple(evaluations[step] for step in sorted(evaluations)),
+        changes=tuple(_rows(folder / BEFORE_AND_AFTER)),
     )
 
 
@@ -174,13 +179,22 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _json(path: Path) -> Row:
+    return _mapping(_parsed(path))
+
+
+def _rows(path: Path) -> list[Row]:
+    values = _parsed(path)
+    return [_mapping(value) for value in values] if isinstance(values, list) else []
+
+
+def _parsed(path: Path) -> object:
+    """None where there is no file."""
     if not path.is_file():
-        return {}
+        return None
     try:
-        values = json.loads(_read(path))
+        return json.loads(_read(path))
     except ValueError as error:
         raise DataError(f"{path}: not valid JSON: {error}.") from None
-    return _mapping(values)
 
 
 def _read(path: Path) -> bytes:

@@ -52,8 +52,8 @@ _OF_A_TASK = ("protocol", "shots", "method", "limit", "sample")
 class CheckpointEvaluation(Options):
     """The section `evaluation` of a training's YAML, but for its gate; what has no text is as in `evalharness run`."""
 
-    every: int = Field(ge=1)
-    """Steps between evaluations; the last checkpoint is always evaluated."""
+    every: int | None = Field(default=None, ge=1)
+    """Steps between evaluations; the last checkpoint is always evaluated, and alone unless this is given."""
     tasks: Annotated[
         tuple[Annotated[EvaluatedTask, BeforeValidator(_named)], ...], BeforeValidator(_listed), Field(min_length=1)
     ]

@@ -14,11 +14,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import balance
 import curve
 import shortcuts
 import texts
 
 import evalharness
+from evalharness.cli.pretrain import read_options
 
 HERE = Path(__file__).parent
 ASKED = (
@@ -36,23 +38,27 @@ DOCUMENTS = 10_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("runs/tiny-symbolic"), help="Where everything goes.")
+    parser.add_argument("--train", default="train.yaml", help="The training: a YAML of this folder.")
     parser.add_argument("--documents", type=int, default=DOCUMENTS, help="Texts of each task.")
     parser.add_argument("--limit", type=int, help="Questions of each kind that the last checkpoint is asked; all.")
-    parser.add_argument("--set", action="append", default=[], help="A change to train.yaml: steps=100. Repeatable.")
+    parser.add_argument("--set", action="append", default=[], help="A change to that YAML: steps=100. Repeatable.")
     arguments = parser.parse_args()
     began = time.perf_counter()
     folder = arguments.output
     texts.write(folder / "texts", arguments.documents)
-    for name in ("corpus.yaml", "train.yaml"):
+    for name in ("corpus.yaml", arguments.train):
         shutil.copy(HERE / name, folder)
     command("corpus", "build", folder / "corpus.yaml")
-    command("pretrain", folder / "train.yaml", *(part for change in arguments.set for part in ("--set", change)))
-    table = asked(folder, arguments.documents, arguments.limit)
-    (folder / "curve.svg").write_text(curve.picture(folder / "training"), encoding="utf-8")
-    (folder / "table.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    for line in lines(table):
+    train = folder / arguments.train
+    command("pretrain", train, *(part for change in arguments.set for part in ("--set", change)))
+    training = folder / read_options(train, arguments.set)[0].folder
+    variant = training.name.removeprefix("training")
+    table = asked(training, folder / f"tested{variant}", arguments.documents, arguments.limit)
+    (folder / f"curve{variant}.svg").write_text(curve.picture(training), encoding="utf-8")
+    (folder / f"table{variant}.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    for line in lines(table) + balance.lines(training):
         print(line)
-    print(f"\n{time.perf_counter() - began:.0f} s in all; {folder / 'table.json'}")
+    print(f"\n{time.perf_counter() - began:.0f} s in all; {folder / f'table{variant}.json'}")
 
 
 def command(*arguments: object) -> None:
@@ -66,9 +72,9 @@ def command(*arguments: object) -> None:
         raise SystemExit(ended.returncode)
 
 
-def asked(folder: Path, documents: int, limit: int | None) -> list[dict[str, Any]]:
+def asked(training: Path, tested: Path, documents: int, limit: int | None) -> list[dict[str, Any]]:
     """By kind of question: the score of the last checkpoint, its interval, and what each shortcut scores."""
-    checkpoint = max((folder / "training" / "checkpoints").glob("step-*[0-9]"))
+    checkpoint = max((training / "checkpoints").glob("step-*[0-9]"))
     table = []
     for task, protocol, split, what in ASKED:
         run = evalharness.evaluate(
@@ -79,7 +85,7 @@ def asked(folder: Path, documents: int, limit: int | None) -> list[dict[str, Any
             shots=0,
             set={"decode": {"max_tokens": 24}},
             limit=limit,
-            output=folder / "tested" / f"{checkpoint.name}-{task}-{protocol}",
+            output=tested / f"{checkpoint.name}-{task}-{protocol}",
         )
         assert run.results is not None
         score = run.results.scores["exact_match"]

@@ -21,7 +21,7 @@ from e2e.command import CLONE, environment, said
 pytest.importorskip("torch", "2.9", reason="the recipes train by Muon, which torch has since 2.9")
 
 RECIPES = CLONE / "examples"
-TRAININGS = sorted(RECIPES.glob("*/train.yaml"))
+TRAININGS = sorted(RECIPES.glob("*/train*.yaml"))
 CORPORA = sorted(RECIPES.glob("*/*corpus.yaml"))
 TASKS = sorted(RECIPES.glob("*/held_out.yaml"))
 
@@ -95,7 +95,15 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def test_all_are_here() -> None:
-    assert [path.parent.name for path in TRAININGS] == ["books", "gpt2-124m", "shakespeare", "tiny-symbolic"]
+    assert list(map(name, TRAININGS)) == [
+        "books/train",
+        "gpt2-124m/train",
+        "llama-1b/train",
+        "shakespeare/train",
+        "tiny-symbolic/train-encoder-decoder",
+        "tiny-symbolic/train-experts",
+        "tiny-symbolic/train",
+    ]
     assert len(CORPORA) == 5
     assert len(TASKS) == 2
 
@@ -109,7 +117,7 @@ def test_a_training_is_read(path: Path) -> None:
     options, _ = read_options(path, [])
     check_batch(options.batch, 1)
     assert 0 < rate_factor(options.schedule, 0, options.steps) <= 1
-    config = options.model.to_config(257, options.data.context, None, ())
+    config = options.model.to_config(257, options.data.context, None, (256,))
     assert len(group_parameters(parameters(config), options.optimizer)) == len(options.optimizer)
 
 
@@ -117,10 +125,10 @@ def parameters(config: Any) -> Iterator[tuple[str, Any]]:
     """Of a model without numbers."""
     import torch
 
-    from evalharness.stack.architectures.decoder import Decoder
+    from evalharness.stack.training.models import shaped
 
     with torch.device("meta"):
-        return Decoder(config).named_parameters()
+        return shaped(config).named_parameters()
 
 
 def test_gpt2_has_the_parameters_of_its_name() -> None:
@@ -172,6 +180,27 @@ def test_tiny_symbolic_from_texts_to_the_table(recipe: Recipe, here: Path) -> No
     assert ">coin_flip:four_people</text>" in (here / "runs/tiny-symbolic/curve.svg").read_text()
 
 
+@pytest.mark.parametrize("variant", ["experts", "encoder-decoder"])
+def test_a_variant_of_tiny_symbolic_has_files_of_its_own(recipe: Recipe, here: Path, variant: str) -> None:
+    few = (
+        "--documents",
+        20,
+        "--limit",
+        1,
+        "--set",
+        "steps=2",
+        "--set",
+        "schedule.warmup=1",
+        "--set",
+        "evaluation=null",
+    )
+    told = recipe("tiny-symbolic/run.py", "--train", f"train-{variant}.yaml", *few, "--set", "batch.sequences=2")
+    table = json.loads((here / f"runs/tiny-symbolic/table-{variant}.json").read_text())
+    assert [row["n"] for row in table] == [1] * 6
+    assert (here / f"runs/tiny-symbolic/training-{variant}/log.jsonl").is_file()
+    assert ("| block | step | expert 0 | expert 1 | expert 2 | expert 3 |" in told) == (variant == "experts")
+
+
 def test_no_name_to_learn_is_one_of_the_tests(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     """The script looks itself; here it is made to find one."""
     texts = recipe.module("tiny-symbolic/texts.py")
@@ -207,6 +236,16 @@ def test_tiny_symbolic_learns_and_drops_out_of_its_domain(tmp_path: Path) -> Non
         row["tasks"]["last_letter_concatenation"]["metrics"]["exact_match"]["value"] for row in (rows[0], rows[-1])
     )
     assert first < 0.2 < 0.9 <= last
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("variant", ["experts", "encoder-decoder"])
+def test_a_variant_of_tiny_symbolic_learns(tmp_path: Path, variant: str) -> None:
+    ran(tmp_path, "tiny-symbolic/run.py", "--train", f"train-{variant}.yaml")
+    table = json.loads((tmp_path / f"runs/tiny-symbolic/table-{variant}.json").read_text())
+    scores = {row["questions"]: row["model"] for row in table}
+    assert min(scores["two people"], scores["two words"]) >= 0.9
 
 
 # --------------------------------------------------------------------------- books, shakespeare

@@ -78,8 +78,11 @@ class ScalingOptions(Section):
 
 
 class ModelOptions(Section):
-    """Parts by name, and sizes; the defaults are those of the Llama family. docs/model-stack.md has every part."""
+    """Parts of a decoder by name, and sizes; the defaults are those of the Llama family. docs/model-stack.md has every
+    part."""
 
+    architecture: Literal["decoder"] = "decoder"
+    """The other one is `encoder_decoder` (`architectures.encoder_decoder_options`)."""
     preset: str | None = None
     """A name of `PRESETS`, which the other keys change."""
     layers: int = Field(ge=1)
@@ -161,13 +164,7 @@ class ModelOptions(Section):
         Raises:
             TrainingError: fewer rows in the embedding than tokens, or positions that do not reach so far.
         """
-        rows = self.vocab_size or vocab_size + -vocab_size % VOCABULARY_GRAIN
-        if rows < vocab_size:
-            raise TrainingError(
-                f"model: vocab_size is {rows}, but the tokenizer has {vocab_size} tokens; give at least as many, or "
-                "leave it out."
-            )
-        config = self._config(rows, max_length, bos_id, eos_ids)
+        config = self._config(rows_for(self.vocab_size, vocab_size), max_length, bos_id, eos_ids)
         for fault in faults(config):
             raise TrainingError(f"model: {fault}")
         return config
@@ -180,7 +177,7 @@ class ModelOptions(Section):
             heads=self.heads,
             kv_heads=self.kv_heads or self.heads,
             head_dim=self.head_dim or self.width // self.heads,
-            ffn_width=self.ffn_width or self._ffn_width(),
+            ffn_width=self.ffn_width or inner_width(self.feed_forward, self.width),
             norm=self.norm,
             norm_epsilon=self.norm_epsilon,
             residual=self.residual,
@@ -203,12 +200,6 @@ class ModelOptions(Section):
             eos_ids=eos_ids,
         )
 
-    def _ffn_width(self) -> int:
-        if self.feed_forward not in GATED:
-            return 4 * self.width
-        wanted = -(-8 * self.width // 3)
-        return wanted + -wanted % 64
-
     def _windows(self) -> tuple[int | None, ...]:
         if self.window is None:
             return ()
@@ -216,3 +207,26 @@ class ModelOptions(Section):
         return tuple(
             None if every is not None and (layer + 1) % every == 0 else self.window for layer in range(self.layers)
         )
+
+
+def rows_for(given: int | None, tokens: int) -> int:
+    """Rows of the embedding for a tokenizer of so many tokens.
+
+    Raises:
+        TrainingError: fewer are given than it has tokens.
+    """
+    rows = given or tokens + -tokens % VOCABULARY_GRAIN
+    if rows < tokens:
+        raise TrainingError(
+            f"model: vocab_size is {rows}, but the tokenizer has {tokens} tokens; give at least as many, or leave it "
+            "out."
+        )
+    return rows
+
+
+def inner_width(feed_forward: str, width: int) -> int:
+    """Size between the halves of a feed-forward layer that has about 8 ``width^2`` weights."""
+    if feed_forward not in GATED:
+        return 4 * width
+    wanted = -(-8 * width // 3)
+    return wanted + -wanted % 64

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.layers.experts import Experts
 
 
@@ -21,6 +22,9 @@ class Balance:
     def __init__(self, model: nn.Module) -> None:
         self._scores: list[tuple[Tensor, int]] = []
         self._listening = False
+        self.shares: Tensor | None = None
+        """Of the tokens that an expert has in a block, of all that the block's experts have together; of each expert of
+        each such block, in the pass before the last `loss`."""
         for layer in model.modules():
             if isinstance(layer, Experts):
                 layer.router.register_forward_hook(self._listener(layer.per_token))
@@ -32,14 +36,20 @@ class Balance:
 
     def loss(self) -> Tensor | None:
         """The mean of `balance` over the layers; None where there are none, or no gradients."""
-        losses = [balance(scores_TE, per_token) for scores_TE, per_token in self._scores]
+        heard = self._scores[:]
         self._scores.clear()
         self._listening = False
-        return torch.stack(losses).mean() if losses else None
+        if not heard:
+            return None
+        with torch.no_grad():
+            self.shares = torch.cat([shares(scores_TE, per_token) / per_token for scores_TE, per_token in heard])
+        if not any(scores_TE.requires_grad for scores_TE, _ in heard):
+            return None
+        return torch.stack([balance(scores_TE, per_token) for scores_TE, per_token in heard]).mean()
 
     def _listener(self, per_token: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def listen(_: nn.Module, given: tuple[Tensor, ...], scores_TE: Tensor) -> None:
-            if self._listening and torch.is_grad_enabled():
+            if self._listening:
                 self._scores.append((scores_TE, per_token))
 
         return listen
@@ -53,7 +63,21 @@ def balance(scores_TE: Tensor, per_token: int) -> Tensor:
     Fedus et al. 2021, arXiv:2101.03961, equations 4 to 6, for K of 1; of Mixtral for more.
     """
     scores_TE = scores_TE.float()
-    count = scores_TE.shape[-1]
+    return scores_TE.shape[-1] * (shares(scores_TE, per_token) * scores_TE.softmax(-1).mean(0)).sum()
+
+
+def shares(scores_TE: Tensor, per_token: int) -> Tensor:
+    """The share of the tokens that pass through each expert, [E]; the sum is K."""
     chosen_TK = scores_TE.topk(per_token, dim=-1).indices
-    shares_E = F.one_hot(chosen_TK, count).sum(1).float().mean(0)
-    return count * (shares_E * scores_TE.softmax(-1).mean(0)).sum()
+    return F.one_hot(chosen_TK, scores_TE.shape[-1]).sum(1).float().mean(0)
+
+
+def told_experts(model: Decoder) -> tuple[str, ...]:
+    """Names of what `Balance.shares` says: `experts/0/3` is the fourth expert of the first block."""
+    layers = [(number, block.feed_forward) for number, block in enumerate(model.blocks)]
+    return tuple(
+        f"experts/{number}/{expert}"
+        for number, layer in layers
+        if isinstance(layer, Experts)
+        for expert in range(len(layer.experts))
+    )

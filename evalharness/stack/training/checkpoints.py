@@ -2,7 +2,8 @@
 
 A checkpoint ``step-00000200`` is a model's folder with three files more, in ``training``: ``state.safetensors`` and
 ``state.json``, what a resumed training needs beside the weights; ``files.json``, sizes and hashes of all the others. An
-empty ``.complete``, written last, says that everything is on the disk: a folder without it is none.
+empty ``.complete``, written last, says that everything is on the disk: a folder without it is none. Where a model is
+split over processes, each writes some of the tensors, whole: ``state-00001-of-00002.safetensors``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +44,16 @@ class KeepOptions(Section):
     """So many of the newest."""
     every: int | None = Field(default=None, ge=1)
     """Those of the steps that are multiples of this stay for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """A checkpoint that is not whole yet."""
+
+    folder: Path
+    """Where it is written, beside its place."""
+    records: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of files that others have written: what `record_of` says of each, by its place in the folder."""
 
 
 class CheckpointStore:
@@ -86,20 +99,39 @@ class CheckpointStore:
         Raises:
             CheckpointError: the disk refuses, and nothing of the new checkpoint is left; or the step is there already.
         """
+        from safetensors.torch import save_file
+
+        with self.writing(step) as writing:
+            write_model(writing.folder)
+            (writing.folder / FACTS).parent.mkdir()
+            save_file(dict(tensors), writing.folder / TENSORS)
+            write_json(writing.folder / FACTS, facts)
+        return self.folder / f"step-{step:08d}"
+
+    @contextmanager
+    def writing(self, step: int) -> Iterator[Writing]:
+        """The empty folder that a checkpoint is written into; at the end it is whole, on the disk and in its place, and
+        those that the policy does not keep are deleted.
+
+        Raises:
+            CheckpointError: as `save`.
+        """
         target = self.folder / f"step-{step:08d}"
         self.remove_leftovers()
         if target.exists():
             raise CheckpointError(f"{target} is there already; a training that goes back to an earlier step first "
                                   "deletes the later ones.")  # fmt: skip
         try:
-            self._write(target, write_model, tensors, facts)
+            writing = Writing(target.with_name(target.name + PARTIAL))
+            writing.folder.mkdir(parents=True)
+            yield writing
+            self._finish(target, writing)
         except BaseException as error:
             self.remove_leftovers()
             if refused := refusal(error):
-                raise DiskRefusedError(self._not_written(step, *refused)) from error
+                raise DiskRefusedError(self.not_written(step, *refused)) from error
             raise
         self._thin()
-        return target
 
     def read_state(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """What `save` was given, once every file of the checkpoint has proved to be what was written.
@@ -113,7 +145,10 @@ class CheckpointStore:
             raise CheckpointError(f"{path} is no whole checkpoint of a training (it has no {COMPLETE}).")
         if damage := _damage(path):
             raise CheckpointError(f"{path} is damaged: {damage}; {self._instead_of(path)}.")
-        return load_file(path / TENSORS), read_json(path / FACTS)
+        tensors: dict[str, Tensor] = {}
+        for file in sorted((path / TENSORS).parent.glob(f"{Path(TENSORS).stem}*.safetensors")):
+            tensors |= load_file(file)
+        return tensors, read_json(path / FACTS)
 
     def drop_after(self, step: int) -> None:
         """Delete the checkpoints of later steps: the training goes on from `step` in another way.
@@ -139,19 +174,10 @@ class CheckpointStore:
         found = self.folder.iterdir() if self.folder.is_dir() else iter(())
         return (path for path in found if name.fullmatch(path.name) and path.is_dir())
 
-    def _write(
-        self, target: Path, write_model: Callable[[Path], None], tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
-    ) -> None:
-        from safetensors.torch import save_file
-
-        partial = target.with_name(target.name + PARTIAL)
-        partial.mkdir(parents=True)
-        write_model(partial)
-        (partial / FACTS).parent.mkdir()
-        save_file(dict(tensors), partial / TENSORS)
-        write_json(partial / FACTS, facts)
+    def _finish(self, target: Path, writing: Writing) -> None:
+        partial = writing.folder
         files = {path.relative_to(partial).as_posix(): path for path in sorted(partial.rglob("*")) if path.is_file()}
-        records = {name: {"size": path.stat().st_size, "sha256": sha256_of(path)} for name, path in files.items()}
+        records = {name: writing.records.get(name) or record_of(path) for name, path in files.items()}
         write_json(partial / FILES, {"format": FORMAT, "files": records})
         for path in (*partial.rglob("*"), partial):
             sync(path)
@@ -165,7 +191,8 @@ class CheckpointStore:
             if self.keep.every is None or step_of(path) % self.keep.every:
                 _delete(path)
 
-    def _not_written(self, step: int, reason: str, full: bool) -> str:
+    def not_written(self, step: int, reason: str, full: bool) -> str:
+        """The sentence about a disk that refuses."""
         newest = self.newest()
         kept = f"the checkpoint before it, {newest.name}, is whole" if newest else "there is none before it"
         mend = "make room on that disk and resume" if full else "mend that and resume"
@@ -176,6 +203,16 @@ class CheckpointStore:
         if not before:
             return "no checkpoint is before it, so delete this folder and train anew"
         return f"resume from the one before it with --from {step_of(before[-1])}, or by deleting this folder"
+
+
+def record_of(path: Path) -> dict[str, Any]:
+    """Size and hash of a file."""
+    return {"size": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def tensors_of(rank: int, ranks: int) -> str:
+    """The file of one of several processes that each write a part of the training's tensors."""
+    return TENSORS.replace(".", f"-{rank + 1:05d}-of-{ranks:05d}.")
 
 
 def step_of(path: Path) -> int:

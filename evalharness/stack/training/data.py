@@ -1,25 +1,22 @@
-"""From a corpus to the batches of a training; a cursor alone decides what comes next."""
+"""From a corpus to the batches of a training."""
 
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from pydantic import Field
 
-from evalharness.stack.corpus.mixtures import Cursor, Draw, Mixture
 from evalharness.stack.corpus.options import MixtureOptions, PackingOptions, PhaseOptions, Section
 from evalharness.stack.corpus.packing import Packed, PackedSource
 from evalharness.stack.corpus.reading import Corpus, open_corpus
 from evalharness.stack.errors import TrainingError
+from evalharness.stack.training.draws import DrawnBatches
 from evalharness.stack.training.held_out import HeldOut, Remaining, ValidationOptions, held_numbers
-from evalharness.stack.training.objectives import Batch, Objective, find_ids
+from evalharness.stack.training.objectives import AnyBatch, find_ids
 
 AT_ONCE = 1 << 22
 """Tokens that are searched at once."""
@@ -31,9 +28,10 @@ class DataOptions(Section):
     corpus: str
     """The folder that `evalharness corpus build` wrote, from the folder of the YAML on."""
     context: int = Field(ge=1)
-    """Tokens that the model reads at once; sequences are of one more, since targets are one further on."""
+    """Tokens that the model reads at once. Sequences are of one more, since targets are one further on; of fewer where
+    the objective adds sentinels."""
     packing: Literal["cut", "best_fit"] = "cut"
-    """One long text cut every `context` + 1 tokens; or documents kept whole where they fit, and padded."""
+    """One long text cut into sequences; or documents kept whole where they fit, and padded."""
     boundaries: bool = True
     """Whether documents in one sequence are told apart: none sees another, each begins at position 0, and its first
     token is not learned from the one before."""
@@ -43,11 +41,27 @@ class DataOptions(Section):
     validation: ValidationOptions | None = None
 
 
-class DataEnded(TrainingError):
-    """The mixture's sources have been taken as often as they may be: the training ends here."""
+class BatchMaker(Protocol):
+    """An objective: what is learned of packed sequences."""
+
+    @property
+    def marker(self) -> str | None:
+        """A text that must stand in documents."""
+        ...
+
+    @property
+    def marker_ids(self) -> Sequence[int]: ...
+
+    def packed_tokens(self, context: int) -> int:
+        """Tokens of the sequences that a model with this context learns from."""
+        ...
+
+    def batch(self, sequences: Sequence[Packed], places: Sequence[int]) -> AnyBatch:
+        """The batch of some of them; `places` are their positions in the training, which decide what is random."""
+        ...
 
 
-class BatchSource:
+class BatchSource(DrawnBatches):
     """The data of one training, as one of its ranks reads it.
 
     Args:
@@ -66,157 +80,64 @@ class BatchSource:
         self,
         options: DataOptions,
         base: Path,
-        objective: Objective,
+        objective: BatchMaker,
         *,
         total: int,
         seed: int = 0,
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        self.corpus = open_corpus(base / options.corpus)
-        self._objective, self._total, self._rank, self._ranks = objective, total, rank, ranks
-        packing = PackingOptions(length=options.context + 1, method=options.packing, boundaries=options.boundaries)
+        self.corpus, self.objective = open_corpus(base / options.corpus), objective
+        length = objective.packed_tokens(options.context)
+        packing = PackingOptions(length=length, method=options.packing, boundaries=options.boundaries)
         packed = self.corpus.packed(packing)
-        mixture = _mixture(self.corpus, packed, options, seed)
+        mixture = _mixture(self.corpus, packed, options, length, seed)
         weighted = {name for phase in mixture.schedule for name, weight in phase.weights.items() if weight}
         held = {
             name: held_numbers(name, len(packed[name]), options.validation) for name in sorted(weighted & set(packed))
         }
-        self._sources = {name: Remaining(packed[name], numbers) for name, numbers in held.items()}
-        sizes = {name: len(self._sources.get(name, source)) for name, source in packed.items()}
-        self._mixture = Mixture(sizes, mixture, total)
-        last = PhaseOptions(at=0, weights=self._mixture.weights(1))
-        self._beyond = Mixture(sizes, mixture.model_copy(update={"schedule": (last,)}), sys.maxsize)
-        self.sequences: Mapping[str, int] = {name: len(source) for name, source in self._sources.items()}
-        """Of each source that is trained on, without what is held out."""
-        self._require_enough(mixture.epochs)
-        _require_marker(self.corpus, self._sources, options, objective)
+        sources = {name: Remaining(packed[name], numbers) for name, numbers in held.items()}
         if options.validation is None or options.validation.corpus is None:
-            self._held_out = HeldOut([(packed[name], numbers) for name, numbers in held.items()], options.validation)
+            held_out = HeldOut([(packed[name], numbers) for name, numbers in held.items()], options.validation)
         else:
             other = _other_corpus(base / options.validation.corpus, self.corpus)
             _require_marker(other, other.sources, options, objective)
             parts = [(source, np.arange(len(source))) for source in other.packed(packing).values()]
-            self._held_out = HeldOut(parts, options.validation)
+            held_out = HeldOut(parts, options.validation)
+        super().__init__(
+            sources,
+            held_out,
+            objective.batch,
+            mixture,
+            sizes={name: len(sources.get(name, source)) for name, source in packed.items()},
+            total=total,
+            place=str(self.corpus.folder),
+            rank=rank,
+            ranks=ranks,
+        )
+        self._require_enough(mixture.epochs, total)
+        _require_marker(self.corpus, sources, options, objective)
 
-    @property
-    def held_out(self) -> int:
-        """Sequences for validation."""
-        return len(self._held_out)
-
-    def take(self, cursor: Cursor, sequences: int, micro: int) -> tuple[list[Batch], Cursor]:
-        """The next global batch of so many sequences, as far as it is this rank's, in batches of `micro` sequences (the
-        last one of what is left), and the cursor after it.
-
-        Of n ranks, rank r gets the sequences r, r + n, ... of the global batch; all move the same cursor.
-
-        Raises:
-            TrainingError: the batch does not divide among the ranks, or is larger than what there is.
-            DataEnded: fewer sequences are left.
-        """
-        if sequences % self._ranks:
-            raise TrainingError(
-                f"A batch of {sequences:,} sequences does not divide among {self._ranks} ranks; take a multiple."
-            )
-        if sequences > (there := sum(self.sequences.values())):
-            raise TrainingError(
-                f"A batch of {sequences:,} sequences is more than the {there:,} that {self.corpus.folder} has to train "
-                "on; take a smaller batch or a shorter context."
-            )
-        draws, after = self._draw(cursor, sequences)
-        own = draws[self._rank :: self._ranks]
-        packed = [self._sources[draw.source][draw.sequence] for draw in own]
-        return self._batches(packed, [draw.position for draw in own], micro), after
-
-    def skip(self, cursor: Cursor, sequences: int) -> Cursor:
-        """The cursor after so many sequences that nobody reads.
-
-        Raises:
-            DataEnded: fewer are left.
-        """
-        return self._draw(cursor, sequences)[1]
-
-    def validation(self, sequences: int, micro: int) -> list[Batch]:
-        """The first so many sequences of what is held out, always the same: this rank's, as in `take`, but one rank may
-        have a sequence more than another.
-
-        Raises:
-            TrainingError: fewer are held out.
-        """
-        if sequences > self.held_out:
-            raise TrainingError(
-                f"Validation on {sequences:,} sequences, but {self.held_out:,} are held out; hold out more "
-                "(data.validation), or take fewer."
-            )
-        places = range(self._rank, sequences, self._ranks)
-        packed = [self._held_out[place] for place in places]
-        return self._batches(packed, places, micro)
-
-    def _batches(self, packed: Sequence[Packed], places: Sequence[int], micro: int) -> list[Batch]:
-        return [
-            self._objective.batch(packed[start : start + micro], places[start : start + micro])
-            for start in range(0, len(packed), micro)
-        ]
-
-    def _draw(self, cursor: Cursor, sequences: int) -> tuple[list[Draw], Cursor]:
-        draws = []
-        for draw, after in islice(self._draws(cursor), sequences):
-            draws.append(draw)
-            cursor = after
-        if len(draws) < sequences:
-            raise DataEnded(
-                f"The mixture is drawn through after {cursor.position:,} sequences: each of its sources was taken as "
-                "often as its epochs let it; raise them, or train for fewer steps."
-            )
-        return draws, cursor
-
-    def _draws(self, cursor: Cursor) -> Iterator[tuple[Draw, Cursor]]:
-        for draw, after in self._mixture.draws(cursor):
-            cursor = after
-            yield draw, cursor
-        if cursor.position >= self._total:
-            yield from self._beyond.draws(cursor)
-
-    def _require_enough(self, epochs: Mapping[str, float]) -> None:
+    def _require_enough(self, epochs: Mapping[str, float], total: int) -> None:
         """What can be told before the training begins; weights may end it earlier."""
         if set(self.sequences) <= set(epochs):
             most = sum(math.ceil(epochs[name] * size) for name, size in self.sequences.items())
-            if most < self._total:
+            if most < total:
                 raise TrainingError(
-                    f"data: the training takes {self._total:,} sequences, but the mixture's epochs let {most:,} be "
+                    f"data: the training takes {total:,} sequences, but the mixture's epochs let {most:,} be "
                     "drawn; raise them, or train for fewer steps."
                 )
 
 
-class Prefetched:
-    """Takes a batch ahead in a thread, in the hope that the next one is as large.
-
-    What comes is what the source itself would give: what was read ahead for another cursor or size is dropped.
-    """
-
-    def __init__(self, source: BatchSource) -> None:
-        self._source = source
-        self._thread = ThreadPoolExecutor(1)
-        self._ahead: tuple[tuple[Cursor, int, int], Future[tuple[list[Batch], Cursor]]] | None = None
-
-    def take(self, cursor: Cursor, sequences: int, micro: int) -> tuple[list[Batch], Cursor]:
-        """As the source's."""
-        if self._ahead is not None and self._ahead[0] == (cursor, sequences, micro):
-            batches, after = self._ahead[1].result()
-        else:
-            batches, after = self._source.take(cursor, sequences, micro)
-        following = after, sequences, micro
-        self._ahead = following, self._thread.submit(self._source.take, *following)
-        return batches, after
-
-
-def _mixture(corpus: Corpus, packed: Mapping[str, PackedSource], options: DataOptions, seed: int) -> MixtureOptions:
+def _mixture(
+    corpus: Corpus, packed: Mapping[str, PackedSource], options: DataOptions, length: int, seed: int
+) -> MixtureOptions:
     weights = {name: float(corpus.sources[name].tokens) for name, source in packed.items() if len(source)}
     if not weights:
         most = max((shards.tokens for shards in corpus.sources.values()), default=0)
         raise TrainingError(
-            f"{corpus.folder}: no source fills one sequence of {options.context + 1:,} tokens (the context and one "
-            f"more), as the largest has {most:,}; take a shorter context or more texts."
+            f"{corpus.folder}: no source fills one sequence of {length:,} tokens (for a context of "
+            f"{options.context:,}), as the largest has {most:,}; take a shorter context or more texts."
         )
     mixture = options.mixture
     if mixture is None and (kept := corpus.facts.get("mixture")):
@@ -236,8 +157,8 @@ def _other_corpus(folder: Path, corpus: Corpus) -> Corpus:
     return other
 
 
-def _require_marker(corpus: Corpus, names: Iterable[str], options: DataOptions, objective: Objective) -> None:
-    ids, marker = objective.marker_ids, objective.options.marker
+def _require_marker(corpus: Corpus, names: Iterable[str], options: DataOptions, objective: BatchMaker) -> None:
+    ids, marker = objective.marker_ids, objective.marker
     if not ids:
         return
     if not options.boundaries:

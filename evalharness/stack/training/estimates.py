@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from evalharness.stack.architectures.decoder import Decoder
+from evalharness.stack.architectures.encoder_decoder import EncoderDecoder
+from evalharness.stack.kernels.linear_cross_entropy import FEWEST_ROWS, LOGITS
 from evalharness.stack.layers.attention import Attention
 from evalharness.stack.layers.experts import Experts
 from evalharness.stack.training.groups import OptimizerRule, group_parameters
-from evalharness.stack.training.losses import FEWEST_ROWS, LOGITS
-from evalharness.stack.training.saved import activations
+from evalharness.stack.training.saved import Activations, activations
 
 PARTS = ("embedding", "attention", "feed_forward", "norms", "head", "other")
 LOOKED_UP = ("embedding", "positions")
@@ -40,7 +41,7 @@ def _part(path: Sequence[str]) -> str:
         return "norms"
     if set(path) & set(LOOKED_UP):
         return "embedding"
-    return next((name for name in path if name in PARTS), "other")
+    return next((name for step in path if (name := step.removeprefix("cross_")) in PARTS), "other")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class Operations:
     """Additions and multiplications for one token of a training, forward and backward."""
 
     matrices: int
-    """6 for each weight that a token is multiplied by: 2 forward, and 2 for each of the gradients by input and weight.
-    The head counts, tied or not; looking up embeddings does not."""
+    """6 for each weight that a token is multiplied by: 2 forward, and 2 for each of the gradients by input and weight,
+    the latter only of weights that learn. The head counts, tied or not; looking up embeddings does not."""
     attention: int
     """12 for each number of the heads' queries and each key seen, half of them for scores and half for mixing values.
     A token sees half of a sequence under a causal mask, less in a window: PaLM's count (Chowdhery et al. 2022, arXiv
@@ -69,25 +70,28 @@ def operations(model: nn.Module, length: int, *, recompute: bool = False) -> Ope
     layers = [module for module in model.modules() if isinstance(module, Attention)]
     attention = sum(layer.heads * layer.head_dim * keys_seen(length, layer.window) for layer in layers)
     again = 2 * _multiplied(model.get_submodule("blocks")) + 4 * attention if recompute else 0
-    return Operations(6 * _multiplied(model), round(12 * attention), round(again))
+    matrices = 4 * _multiplied(model) + 2 * _multiplied(model, learned=True)
+    return Operations(matrices, round(12 * attention), round(again))
 
 
-def _multiplied(model: nn.Module) -> int:
-    """Numbers in the matrices that a token is multiplied by; one that two modules share counts in both."""
-    idle = sum(_idle(module) for module in model.modules() if isinstance(module, Experts))
+def _multiplied(model: nn.Module, *, learned: bool = False) -> int:
+    """Numbers in the matrices that a token is multiplied by, all or those that learn; one that two modules share counts
+    in both."""
+    idle = sum(_idle(module, learned) for module in model.modules() if isinstance(module, Experts))
     total: int = sum(
         weight.numel()
         for name, module in model.named_modules()
         if not set(name.split(".")) & set(LOOKED_UP)
         for weight in module.parameters(recurse=False)
-        if weight.dim() >= 2
+        if weight.dim() >= 2 and (weight.requires_grad or not learned)
     )
     return total - idle
 
 
-def _idle(layer: Experts) -> int:
+def _idle(layer: Experts, learned: bool) -> int:
     """Numbers in the matrices of the experts that a token does not pass through."""
-    matrices: int = sum(weight.numel() for weight in layer.experts.parameters() if weight.dim() >= 2)
+    counted = (weight for weight in layer.experts.parameters() if weight.requires_grad or not learned)
+    matrices: int = sum(weight.numel() for weight in counted if weight.dim() >= 2)
     return matrices * (len(layer.experts) - layer.per_token) // len(layer.experts)
 
 
@@ -144,11 +148,28 @@ def memory(
     Raises:
         TrainingError: rules and parameters do not go together.
     """
-    rows, (vocabulary, width) = sequences * length, model.embedding.weight.shape
+    saved = activations(model.config, sequences, length, dtype, recompute=recompute, documents=documents)
+    return memory_with(model, rules, saved, rows=sequences * length, dtype=dtype, device=device)
+
+
+def memory_with(
+    model: Decoder | EncoderDecoder,
+    rules: Sequence[OptimizerRule],
+    saved: Activations,
+    *,
+    rows: int,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+) -> Memory:
+    """With what a forward pass leaves, and so many targets.
+
+    Raises:
+        TrainingError: rules and parameters do not go together.
+    """
+    vocabulary, width = model.embedding.weight.shape
     chunk = min(rows, max(FEWEST_ROWS[device], LOGITS[device] // vocabulary))
     narrow = dtype.itemsize if device == "cuda" and dtype != torch.float32 else 0
     logits = chunk * vocabulary * (2 * WIDE + narrow)
-    saved = activations(model.config, sequences, length, dtype, recompute=recompute, documents=documents)
     return Memory(
         weights=_bytes(model.parameters()),
         gradients=_bytes(parameter for parameter in model.parameters() if parameter.requires_grad),

@@ -122,9 +122,12 @@ def kind_of(name: str, parameter: Tensor) -> Kind:
 
 
 def group_parameters(
-    named_parameters: Iterable[tuple[str, Tensor]], rules: Sequence[OptimizerRule]
+    named_parameters: Iterable[tuple[str, Tensor]], rules: Sequence[OptimizerRule], *, some: bool = False
 ) -> list[list[tuple[str, Tensor]]]:
     """The parameters that learn, of each rule. One that is used in two places counts under its first name.
+
+    Args:
+        some: whether these are some of a model's parameters only, so that none may be left for a rule.
 
     Raises:
         TrainingError: no rule matches a parameter; no parameter is left for a rule; Muon would get other than a matrix.
@@ -142,7 +145,7 @@ def group_parameters(
         groups[place].append((name, parameter))
     for rule, group, place in zip(rules, groups, range(1, len(rules) + 1), strict=True):
         said = f"optimizer: rule {place} ({rule.name}, match '{rule.match}', kind {rule.kind})"
-        if not group:
+        if not group and not some:
             raise TrainingError(f"{said} matches no parameter that the rules before it leave.")
         for name, parameter in group if rule.name == "muon" else ():
             if kind_of(name, parameter) != "matrix" or parameter.dim() != 2:

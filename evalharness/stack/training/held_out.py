@@ -80,7 +80,7 @@ class HeldOut:
         self._order = _random(options.seed if options else 0).permutation(len(self))
 
     def __len__(self) -> int:
-        return int(self._ends[-1])
+        return int(self._ends[-1]) if len(self._ends) else 0
 
     def __getitem__(self, place: int) -> Packed:
         chosen = int(self._order[place])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +17,15 @@ from typing import Any, Literal, Protocol
 
 from evalharness.stack.errors import TrainingError
 from evalharness.stack.training.checkpoints import step_of
-from evalharness.stack.training.data import DataEnded
+from evalharness.stack.training.draws import DataEnded
 from evalharness.stack.training.log import TensorBoard
 from evalharness.stack.training.optimizers import set_rates
 from evalharness.stack.training.progress import Progress, Window
 from evalharness.stack.training.schedules import rate_factor, sequences_at
-from evalharness.stack.training.setup import Training
+from evalharness.stack.training.setup import TrainingParts
 from evalharness.stack.training.signals import asked_to_stop
 from evalharness.stack.training.spikes import Spike
-from evalharness.stack.training.state import capture, restore
-from evalharness.stack.training.step import Gradients, backward, mean_loss, update
+from evalharness.stack.training.step import Gradients, backward, mean_losses, update
 
 Event = dict[str, Any]
 """A line of the log: `step`, and numbers or an `event`."""
@@ -75,7 +74,7 @@ class Outcome:
 class Loop:
     """Runs a training from its newest checkpoint, or its beginning, to its end."""
 
-    def __init__(self, training: Training, evaluator: Evaluator | None, tell: Callable[[Event], None]) -> None:
+    def __init__(self, training: TrainingParts, evaluator: Evaluator | None, tell: Callable[[Event], None]) -> None:
         self.training = training
         self.options = training.options
         self.evaluator = evaluator
@@ -92,7 +91,7 @@ class Loop:
             TrainingError, CheckpointError, CorpusError: one sentence; the checkpoints are whole.
         """
         # However it ends, nothing is written into the folder afterwards: the next training may be in this process.
-        with closing(self.training.saver):
+        with closing(self.training), closing(self.training.saver):
             self._go_on_from(start)
             self._open_board()
             with asked_to_stop() as asked:
@@ -102,7 +101,7 @@ class Loop:
         return Outcome(self.at.step, self.at.loss, ending, reason)
 
     def _steps(self, asked: Callable[[], bool]) -> tuple[Ending, str | None]:
-        if self.at.step and (stop := self._evaluate()):
+        if stop := self._evaluate():
             return "evaluation", stop
         while self.at.step < self.options.steps:
             try:
@@ -131,7 +130,7 @@ class Loop:
             return spike
         set_rates(training.optimizers, rate_factor(options.schedule, at.step, options.steps))
         update(training.model, training.optimizers)
-        tokens = sequences * options.data.context
+        tokens = training.tokens(batches, sequences)
         at.step, at.cursor, at.loss = at.step + 1, cursor, gradients.loss
         at.tokens += tokens
         at.window.add(gradients, tokens, time.perf_counter() - began)
@@ -172,6 +171,7 @@ class Loop:
             {
                 "step": at.step,
                 "loss": math.fsum(window.losses) / len(window.losses),
+                **_means(self.training.measures, window.measures),
                 "rate_factor": rate_factor(self.options.schedule, at.step - 1, self.options.steps),
                 "gradient_norm": window.norm,
                 "tokens": at.tokens,
@@ -185,9 +185,11 @@ class Loop:
     def _validate(self) -> None:
         training, options = self.training, self.options
         count = options.validate_sequences or training.source.held_out
-        batches = training.source.validation(count, training.micro(options.batch.sequences))
-        loss = mean_loss(training.inner, batches, training.processes, training.device)
-        self._log({"step": self.at.step, "validation_loss": loss})
+        batches = training.validation(count)
+        names = "loss", *training.measures
+        found = mean_losses(training.inner, batches, training.processes, training.device, len(training.measures))
+        told = {f"validation_{name}": value for name, value in zip(names, found, strict=True)}
+        self._log({"step": self.at.step, **told})
 
     def _log(self, event: Event) -> None:
         if self.training.processes.first:
@@ -209,7 +211,8 @@ class Loop:
     # ----------------------------------------------------------------------- evaluation
 
     def _evaluate(self) -> str | None:
-        """Evaluate the checkpoint of this step, unless that was done before; why the training ends, if it does."""
+        """Evaluate the checkpoint of this step, or what the training begins with, unless that was done before; why the
+        training ends, if it does."""
         training, evaluator, step = self.training, self.evaluator, self.at.step
         if evaluator is None or not evaluator.due(step):
             return None
@@ -218,13 +221,16 @@ class Loop:
             training.saver.wait()
             rows = [row for row in training.evaluations.read() if row["step"] == step]
             if not rows:
-                found = evaluator(step, training.store.at(step))
+                found = evaluator(step, self._model_of(step))
                 rows = [{"step": step, **found.row, "stop": found.stop}]
                 training.evaluations.append(rows[0])
                 self._tell({"step": step, "event": "evaluation", **rows[0]})
             stop = rows[0]["stop"]
         stop = training.processes.from_first(stop)
         return str(stop) if stop and evaluator.stops else None
+
+    def _model_of(self, step: int) -> Path:
+        return self.training.start if step == 0 and self.training.start else self.training.store.at(step)
 
     # ----------------------------------------------------------------------- checkpoints
 
@@ -234,12 +240,11 @@ class Loop:
         if self.at.step == self._saved:
             return
         self._saved = self.at.step
-        tensors, state = capture(training.named_parameters(), training.optimizers)
-        if not training.processes.first:
+        weights, tensors, state = training.capture()
+        if not training.saves:
             return
         training.log.sync()
         told = {"model": training.config_json, "log_bytes": training.log.size, "state": state}
-        weights = dict(training.named_parameters())
         training.saver.save(self.at.step, training.write_model, weights, tensors, {**self.at.to_json(), **told})
 
     def _go_on_from(self, start: int | None) -> None:
@@ -263,7 +268,7 @@ class Loop:
         training = self.training
         tensors, facts = training.store.read_state(path)
         training.load_model(path, facts)
-        for note in restore(tensors, facts["state"], training.named_parameters(), training.optimizers):
+        for note in training.restore(tensors, facts["state"]):
             self._tell({"step": facts["step"], "event": "note", "text": note})
         self.at = Progress.from_json(facts, self.options.spikes)
         self._saved = self.at.step
@@ -314,3 +319,8 @@ class Loop:
         self.training.saver.wait()
         path = self.training.store.newest()
         return f"The newest checkpoint is {path}." if path else "There is no checkpoint yet."
+
+
+def _means(names: Sequence[str], rows: Sequence[Sequence[float]]) -> dict[str, float]:
+    """The mean over rows of each named column."""
+    return {name: math.fsum(column) / len(rows) for name, column in zip(names, zip(*rows, strict=True), strict=True)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +11,12 @@ from torch.utils.checkpoint import checkpoint
 
 from evalharness.stack.architectures.blocks import Block, run_block
 from evalharness.stack.architectures.decoder import Decoder
+from evalharness.stack.kernels.linear_cross_entropy import linear_cross_entropy
 from evalharness.stack.layers.attention import AttentionContext
+from evalharness.stack.layers.lora import LoRALinear, effective_weight
 from evalharness.stack.layers.positions import Positions
 from evalharness.stack.training.attention import BatchAttention
 from evalharness.stack.training.balance import Balance
-from evalharness.stack.training.losses import linear_cross_entropy
 from evalharness.stack.training.objectives import Batch
 from evalharness.stack.training.optimizers import shrink_gradient
 from evalharness.stack.training.products import use_fast_products
@@ -35,6 +37,7 @@ class TrainingModel(nn.Module):
         *,
         z_loss: float = 0.0,
         balance_loss: float = 0.0,
+        tells_experts: bool = False,
         embedding_gradient: float = 1.0,
         dtype: torch.dtype = torch.float32,
         recompute: bool = False,
@@ -44,6 +47,7 @@ class TrainingModel(nn.Module):
         self.decoder = decoder
         self._z_loss, self._embedding_gradient, self._dtype = z_loss, embedding_gradient, dtype
         self._balance_loss, self._balance = balance_loss, Balance(decoder)
+        self._tells_experts = tells_experts
         self._run, self._compiled = run_again if recompute else run_block, compiled
         if not compiled:
             use_fast_products(decoder)
@@ -51,40 +55,85 @@ class TrainingModel(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The sum of the weighted losses, z-loss and the experts' balance included, and the sum without them, which has
-        no gradient."""
-        device = self.decoder.device.type
-        self._balance.begin()
-        with torch.autocast(device, self._dtype, enabled=self._dtype != torch.float32):
-            hidden_BTW = self._hidden(batch)
-            if self._dtype != torch.float32:
-                hidden_BTW = hidden_BTW.to(self._dtype)
-            losses, plain = linear_cross_entropy(
-                hidden_BTW.flatten(0, 1),
-                self.decoder.head.weight,  # type: ignore[arg-type]
-                batch.targets_BT.flatten(),
-                batch.weights_BT.flatten(),
-                self._z_loss,
-                compiled=self._compiled and device == "cuda",
-            )
-        balance = self._balance.loss()
+        no gradient; with it the shares of the experts (`balance.told_experts`) times the sum of the weights, where they
+        are told."""
+        with self.arithmetic(self.decoder.device):
+            losses, plain = self.losses(self.hidden(batch), batch)
+        balance, weight = self._balance.loss(), batch.weights_BT.sum()
+        # Losses are summed over targets: each has its share of what is a mean.
         if balance is not None:
-            # Losses are summed over targets: each has its share of what is a mean.
-            losses = losses + self._balance_loss * batch.weights_BT.sum() * balance
+            losses = losses + self._balance_loss * weight * balance
+        if self._tells_experts and self._balance.shares is not None:
+            plain = torch.cat((plain[None], weight * self._balance.shares))
         return losses, plain
 
-    def _hidden_of(self, batch: Batch) -> Tensor:
-        decoder = self.decoder
-        embedded_BTW = decoder.embedding(batch.inputs_BT)
+    def hidden(self, batch: Batch) -> Tensor:
+        """What the head is multiplied by, of shape [B, T, W]."""
+        self._balance.begin()
+        return self._hidden(batch)
+
+    def arithmetic(self, device: torch.device) -> torch.autocast:
+        """In which products of matrices are of the training's dtype."""
+        return torch.autocast(device.type, self._dtype, enabled=self._dtype != torch.float32)
+
+    def embedded(self, batch: Batch) -> Tensor:
+        """Of shape [B, T, W]."""
+        embedded_BTW: Tensor = self.decoder.embedding(batch.inputs_BT)
         if self._embedding_gradient != 1.0:
             embedded_BTW = shrink_gradient(embedded_BTW, self._embedding_gradient)
+        return embedded_BTW
+
+    def stream(self, embedded_BTW: Tensor, batch: Batch) -> Tensor:
+        """Through the blocks, of shape [B, T, W]."""
         context = BatchAttention(batch.documents_BT, batch.prefix_BT)
-        hidden_BTW: Tensor = decoder.outputs(decoder.stream(embedded_BTW, batch.positions, context, self._run))
+        return self.decoder.stream(embedded_BTW, batch.positions, context, self._run)
+
+    def losses(self, hidden_BTW: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """As `forward`, without the balance, of what the head is multiplied by."""
+        return losses_of(
+            hidden_BTW,
+            effective_weight(self.decoder.head),  # type: ignore[arg-type]
+            batch,
+            self._z_loss,
+            self._dtype,
+            compiled=self._compiled,
+        )
+
+    def _hidden_of(self, batch: Batch) -> Tensor:
+        hidden_BTW: Tensor = self.decoder.outputs(self.stream(self.embedded(batch), batch))
         return hidden_BTW
+
+
+class Targets(Protocol):
+    """What of a batch is to be said."""
+
+    @property
+    def targets_BT(self) -> Tensor: ...
+
+    @property
+    def weights_BT(self) -> Tensor: ...
+
+
+def losses_of(
+    hidden_BTW: Tensor, head_VW: Tensor, batch: Targets, z_loss: float, dtype: torch.dtype, *, compiled: bool
+) -> tuple[Tensor, Tensor]:
+    """The sum of the weighted losses, z-loss included, and the sum without it, which has no gradient."""
+    if dtype != torch.float32:
+        hidden_BTW = hidden_BTW.to(dtype)
+    return linear_cross_entropy(
+        hidden_BTW.flatten(0, 1),
+        head_VW,
+        batch.targets_BT.flatten(),
+        batch.weights_BT.flatten(),
+        z_loss,
+        compiled=compiled and hidden_BTW.is_cuda,
+    )
 
 
 def run_again(
     block: Block, x_TW: Tensor, positions: Positions, at: tuple[Tensor, ...], context: AttentionContext
 ) -> Tensor:
-    """Keep only the block's input, and compute the block again in the backward pass."""
-    found: Tensor = checkpoint(block, x_TW, positions, at, context, use_reentrant=False, preserve_rng_state=False)
+    """Keep only the block's input, and compute the block again in the backward pass, with the same dropout."""
+    drops = any(isinstance(module, LoRALinear) and module.dropout for module in block.modules())
+    found: Tensor = checkpoint(block, x_TW, positions, at, context, use_reentrant=False, preserve_rng_state=drops)
     return found

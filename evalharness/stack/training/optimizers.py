@@ -16,7 +16,9 @@ CLASSES: dict[OptimizerName, str] = {"adamw": "AdamW", "adam": "Adam", "adafacto
 """Names in `torch.optim`."""
 
 
-def make_optimizers(named_parameters: Iterable[tuple[str, Tensor]], rules: Sequence[OptimizerRule]) -> list[Optimizer]:
+def make_optimizers(
+    named_parameters: Iterable[tuple[str, Tensor]], rules: Sequence[OptimizerRule], *, some: bool = False
+) -> list[Optimizer]:
     """An optimizer for each rule, in the order of the rules; their groups know the names (`param_names`).
 
     Each group has the rate at the peak of the schedule as `base_rate`.
@@ -24,7 +26,7 @@ def make_optimizers(named_parameters: Iterable[tuple[str, Tensor]], rules: Seque
     Raises:
         TrainingError: rules and parameters do not go together (`group_parameters`), or this torch has no Muon.
     """
-    named = group_parameters(named_parameters, rules)
+    named = group_parameters(named_parameters, rules, some=some)
     return [_optimizer(rule, parameters) for rule, parameters in zip(rules, named, strict=True)]
 
 

@@ -6,12 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from evalharness.stack.architectures.options import ModelOptions
+from evalharness.stack.architectures.model_options import AnyModelOptions
 from evalharness.stack.corpus.options import Section
 from evalharness.stack.training.checkpoints import KeepOptions
 from evalharness.stack.training.data import DataOptions
 from evalharness.stack.training.groups import DEFAULT_RULES, OptimizerRule
+from evalharness.stack.training.objective_kinds import AnyObjectiveOptions
 from evalharness.stack.training.objectives import ObjectiveOptions
+from evalharness.stack.training.parallel.options import ParallelOptions
 from evalharness.stack.training.schedules import BatchOptions, ScheduleOptions
 from evalharness.stack.training.spikes import SpikeOptions
 
@@ -44,29 +46,17 @@ class ComputeOptions(Section):
     """Of the processor; torch's own choice unless given. Bits depend on it."""
 
 
-class PretrainOptions(Section):
-    """All of it; paths are from the folder of the YAML on."""
+class TrainingOptions(Section):
+    """What every training is told; paths are from the folder of the YAML on."""
 
     folder: str
     """Where the training goes: log, checkpoints, evaluations, report."""
-    tokenizer: str | None = None
-    """A folder with tokenizer.json; the corpus's own unless given, looked for where the corpus lies."""
-    model: ModelOptions
-    data: DataOptions
-    objective: ObjectiveOptions = ObjectiveOptions()
     steps: int = Field(ge=1)
     batch: BatchOptions
     optimizer: tuple[OptimizerRule, ...] = Field(default=DEFAULT_RULES, min_length=1)
     schedule: ScheduleOptions = ScheduleOptions()
     clip: float | None = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Greatest norm of all gradients together (Pascanu et al. 2012, arXiv 1211.5063); null does not clip."""
-    z_loss: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    """Times ``logsumexp(logits)^2``, added to the loss (PaLM: 1e-4)."""
-    balance_loss: float = Field(default=0.01, ge=0, allow_inf_nan=False)
-    """Times the balance of the model's experts (`training.balance`), added to the loss where it has some (Switch:
-    0.01)."""
-    embedding_gradient: float = Field(default=1.0, gt=0, le=1)
-    """What the gradient of the embedding is multiplied by (GLM-130B: 0.1)."""
     spikes: SpikeOptions | None = None
     """Go back and leave data out where the loss jumps; without it, a loss that is no number ends the training."""
     validate_every: int | None = Field(default=None, ge=1)
@@ -81,3 +71,21 @@ class PretrainOptions(Section):
     compute: ComputeOptions = ComputeOptions()
     seed: int = Field(default=0, ge=0)
     """Of the initial weights and of the order of the data."""
+
+
+class PretrainOptions(TrainingOptions):
+    """The YAML of a pretraining."""
+
+    tokenizer: str | None = None
+    """A folder with tokenizer.json; the corpus's own unless given, looked for where the corpus lies."""
+    model: AnyModelOptions
+    data: DataOptions
+    objective: AnyObjectiveOptions = ObjectiveOptions()
+    z_loss: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """Times ``logsumexp(logits)^2``, added to the loss (PaLM: 1e-4)."""
+    balance_loss: float = Field(default=0.01, ge=0, allow_inf_nan=False)
+    """Times the balance of the model's experts (`training.balance`), added to the loss where it has some (Switch:
+    0.01)."""
+    embedding_gradient: float = Field(default=1.0, gt=0, le=1)
+    """What the gradient of the embedding is multiplied by (GLM-130B: 0.1)."""
+    parallel: ParallelOptions = ParallelOptions()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evalharness.stack.training.loop import Evaluator, Event, Loop, Outcome
 from evalharness.stack.training.options import PretrainOptions
-from evalharness.stack.training.processes import processes
+from evalharness.stack.training.processes import Processes, processes
 from evalharness.stack.training.setup import Training
 
 
@@ -29,6 +29,15 @@ def pretrain(
     Raises:
         TrainingError, CheckpointError, CorpusError: one sentence; the checkpoints that were written are whole.
     """
-    with processes(options.compute.device) as here:
-        training = Training(options, base, here)
-        return Loop(training, evaluator, tell).run(start)
+    with processes(options.compute.device, options.parallel) as here:
+        # Nothing but this call holds the training, which has to be gone before its processes part.
+        return Loop(_training(options, base, here), evaluator, tell).run(start)
+
+
+def _training(options: PretrainOptions, base: Path, here: Processes) -> Training:
+    if here.mesh is None:
+        return Training(options, base, here)
+    # It imports torch's parts for that, 2 s.
+    from evalharness.stack.training.parallel.training import SplitTraining
+
+    return SplitTraining(options, base, here)

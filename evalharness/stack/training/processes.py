@@ -1,17 +1,24 @@
-"""The processes of one training: alone, or as many as torchrun has started (data parallelism)."""
+"""The processes of one training: alone, or as many as torchrun has started."""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, distributed, nn
 
 from evalharness.stack.errors import TrainingError
+from evalharness.stack.training.parallel.mesh import make_mesh
+from evalharness.stack.training.parallel.options import Division, ParallelOptions
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
 
 PATIENCE = timedelta(hours=4)
 """How long a process waits for another: rank 0 may evaluate a checkpoint meanwhile."""
@@ -25,11 +32,25 @@ class Processes:
     count: int = 1
     local_rank: int = 0
     """On this machine: the number of its GPU."""
+    division: Division | None = None
+    """Where they divide more than the data."""
+    mesh: DeviceMesh | None = None
+    """The same, made of processes that run."""
 
     @property
     def first(self) -> bool:
         """Whether this one writes files and talks."""
         return self.rank == 0
+
+    @property
+    def readers(self) -> int:
+        """How many parts of each batch they read."""
+        return self.count if self.division is None else self.division.data
+
+    @property
+    def reader(self) -> int:
+        """Which of those parts this one reads."""
+        return self.rank if self.division is None else self.division.data_of(self.rank)
 
     def device(self, kind: str) -> torch.device:
         """This process's device.
@@ -54,10 +75,18 @@ class Processes:
         return nn.parallel.DistributedDataParallel(model, device_ids=ids)
 
     def sum(self, value: Tensor) -> Tensor:
-        """The sum over all processes, in place."""
-        if self.count > 1:
-            distributed.all_reduce(value)
+        """The sum over all parts of a batch, in place."""
+        if self.readers > 1:
+            distributed.all_reduce(value, group=None if self.mesh is None else self.mesh["data"].get_group())
         return value
+
+    def any(self, flag: bool, device: torch.device) -> bool:
+        """Whether the flag is set in one of them; all ask at once."""
+        if self.count == 1:
+            return flag
+        flags = torch.tensor(float(flag), device=device)
+        distributed.all_reduce(flags)
+        return bool(flags)
 
     def wait(self) -> None:
         """Until all are here."""
@@ -74,13 +103,14 @@ class Processes:
 
 
 @contextmanager
-def processes(kind: str) -> Iterator[Processes]:
+def processes(kind: str, parallel: ParallelOptions | None = None) -> Iterator[Processes]:
     """Join the processes that torchrun started; `kind` is the device that is asked for.
 
     Raises:
-        TrainingError: another process died.
+        TrainingError: another process died; they are not as many as `parallel` says.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
+    division = parallel.division(count) if parallel else Division(data=count)
     if count == 1:
         yield Processes()
         return
@@ -90,7 +120,10 @@ def processes(kind: str) -> Iterator[Processes]:
         torch.cuda.set_device(local_rank)
     try:
         distributed.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
-        yield Processes(distributed.get_rank(), count, local_rank)
+        here = Processes(distributed.get_rank(), count, local_rank)
+        if division.splits:
+            here = replace(here, division=division, mesh=make_mesh(division, here.device(kind)))
+        yield here
     except (RuntimeError, distributed.DistBackendError) as error:
         if not _lost(error):
             raise
@@ -100,6 +133,9 @@ def processes(kind: str) -> Iterator[Processes]:
         ) from error
     finally:
         if distributed.is_initialized():
+            # Where DistributedDataParallel is the last to let go of a group, it waits for the group's threads while it
+            # has Python's lock, which one of them may wait for to give back a tensor: now and then, for ever.
+            gc.collect()
             distributed.destroy_process_group()
 
 

@@ -21,9 +21,12 @@ class Window:
     """The greatest one."""
     tokens: int = 0
     seconds: float = 0.0
+    measures: list[list[float]] = field(default_factory=list)
+    """Of each step, what the model says besides the loss."""
 
     def add(self, gradients: Gradients, tokens: int, seconds: float) -> None:
         self.losses.append(gradients.loss)
+        self.measures.append(list(gradients.measures))
         self.norm = max(self.norm, gradients.norm)
         self.tokens += tokens
         self.seconds += seconds
@@ -60,7 +63,7 @@ class Progress:
             "seconds": self.seconds,
             "loss": self.loss,
             "rewinds": self.rewinds,
-            "window": [list(window.losses), window.norm, window.tokens, window.seconds],
+            "window": [window.losses[:], window.norm, window.tokens, window.seconds, window.measures[:]],
             "detector": self.detector.to_json() if self.detector else None,
         }
 

@@ -6,19 +6,23 @@ storage once and parameters left out. So it is right for any parts of a decoder,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from evalharness.stack.architectures.blocks import Block, run_block
 from evalharness.stack.architectures.decoder import Decoder
+from evalharness.stack.architectures.encoder_decoder import EncoderDecoder
+from evalharness.stack.architectures.encoder_decoder_config import EncoderDecoderConfig
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.layers.attention import AttentionContext
 from evalharness.stack.layers.experts import Experts
 from evalharness.stack.layers.positions import Positions
 from evalharness.stack.training.attention import BatchAttention
+from evalharness.stack.training.encoder_decoder_batches import EncoderDecoderBatch
+from evalharness.stack.training.encoder_decoder_model import hidden_states, run, tensors_of
 
 
 class Activations(NamedTuple):
@@ -72,17 +76,54 @@ def activations(
             x_BTW = decoder.embedding(ids_BT)
             hidden = decoder.stream(x_BTW, torch.arange(length), context, run_again if recompute else run_block)
             kept.keep(decoder.outputs(hidden))
-        own = _Saved()
-        for parameter in decoder.parameters():
-            own.keep(parameter)
-        blocks = [saved.sizes(without=(own, kept)) for saved in within]
-        sizes = kept.sizes(without=(own,))
-        return Activations(
-            kept=sum(sizes),
-            copies=dtype.itemsize * _matrices(decoder) if recompute and dtype != torch.float32 else 0,
-            again=max(sum(block) for block in blocks),
-            largest=max(size for group in (sizes, *blocks) for size in group),
-        )
+        return _counted(decoder, kept, within, dtype if recompute else torch.float32)
+
+
+def encoder_decoder_activations(
+    config: EncoderDecoderConfig,
+    sequences: int,
+    read: int,
+    said: int,
+    dtype: torch.dtype = torch.float32,
+    *,
+    recompute: bool = False,
+) -> Activations:
+    """As `activations`, of a pass of so many sequences, of each of which the encoder reads `read` tokens and the
+    decoder says `said`."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        model = EncoderDecoder(config)
+        kept = _Saved()
+        within = {block: _Saved() for block in (*model.encoder.blocks, *model.decoder.blocks)}
+
+        def run_again(block: nn.Module, x: Tensor, context: Any) -> Tensor:
+            for tensor in (x, *tensors_of(context)):
+                kept.keep(tensor)
+            with within[block].hooks():
+                return run(block, x, context)
+
+        read_BS, said_BT = (torch.zeros(sequences, length, dtype=torch.long) for length in (read, said))
+        batch = EncoderDecoderBatch(read_BS, read_BS, said_BT, said_BT, said_BT.float(), said_BT)
+        with kept.hooks():
+            kept.keep(hidden_states(model, batch, model.embedding, run_again if recompute else run))
+        return _counted(model, kept, list(within.values()), dtype if recompute else torch.float32)
+
+
+def _counted(model: nn.Module, kept: _Saved, within: Sequence[_Saved], copied: torch.dtype) -> Activations:
+    """What was saved, outside of the blocks that are computed again and within each of them; `copied` is the dtype of
+    the copies of the blocks' matrices that come on top, fp32 where there are none."""
+    own = _Saved()
+    for parameter in model.parameters():
+        own.keep(parameter)
+    blocks = [saved.sizes(without=(own, kept)) for saved in within]
+    sizes = kept.sizes(without=(own,))
+    return Activations(
+        kept=sum(sizes),
+        copies=copied.itemsize * _matrices(model) if copied != torch.float32 else 0,
+        again=max(sum(block) for block in blocks),
+        largest=max(size for group in (sizes, *blocks) for size in group),
+    )
 
 
 class _Saved:
@@ -105,6 +146,7 @@ class _Saved:
         return [tensor.untyped_storage().nbytes() for place, tensor in self._tensors.items() if place not in other]
 
 
-def _matrices(decoder: Decoder) -> int:
+def _matrices(model: nn.Module) -> int:
     """Numbers of the blocks' matrices."""
-    return sum(weight.numel() for weight in decoder.blocks.parameters() if weight.dim() == 2)
+    named = model.named_parameters()
+    return sum(weight.numel() for name, weight in named if weight.dim() == 2 and "blocks" in name.split("."))

@@ -59,7 +59,7 @@ def restore(
     """
     named = dict(named_parameters)
     names = {id(parameter): name for name, parameter in named.items()}
-    _check_parameters(facts["parameters"], {name: list(parameter.shape) for name, parameter in named.items()})
+    check_parameters(facts["parameters"], {name: list(parameter.shape) for name, parameter in named.items()})
     saved, here = [each["kind"] for each in facts["optimizers"]], [type(each).__name__ for each in optimizers]
     if saved != here:
         raise CheckpointError(f"The checkpoint is of a training with the optimizers {', '.join(saved)}, and this one "
@@ -130,7 +130,12 @@ def _restore_optimizer(
                 own[key] = value.to(own[key].device)
 
 
-def _check_parameters(saved: Mapping[str, list[int]], here: Mapping[str, list[int]]) -> None:
+def check_parameters(saved: Mapping[str, list[int]], here: Mapping[str, list[int]]) -> None:
+    """See that names and shapes of parameters are alike.
+
+    Raises:
+        CheckpointError: they are of different models.
+    """
     differences = []
     if gone := [name for name in saved if name not in here]:
         differences.append(f"it has {_some(gone)}, which this model has not")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,3 +71,36 @@ def _ended(tokenizer: TextTokenizer, end_id: int) -> TextTokenizer:
     return TextTokenizer(
         tokenizer.tokenizer, special_tokens=special, add_bos=tokenizer.add_bos, chat_template=tokenizer.chat_template
     )
+
+
+def with_special_tokens(tokenizer: TextTokenizer, texts: Sequence[str]) -> tuple[TextTokenizer, dict[str, int]]:
+    """The tokenizer with these special tokens, those that it lacks behind its end, and the id of each.
+
+    No text of a corpus holds them, since one that spells a special token is tokenised as a text there.
+
+    Raises:
+        TrainingError: one of them is a token of ordinary texts.
+    """
+    from tokenizers import AddedToken, Tokenizer
+
+    from evalharness.stack.tokenization.text import TextTokenizer
+
+    special = {token.content for token in tokenizer.tokenizer.get_added_tokens_decoder().values() if token.special}
+    missing = [text for text in texts if text not in special]
+    for text in missing:
+        if tokenizer.tokenizer.token_to_id(text) is not None:
+            raise TrainingError(
+                f"objective: the tokenizer has '{text}' as a token of ordinary texts; it must be a special one, or "
+                "none."
+            )
+    extended = tokenizer
+    if missing:
+        extended = TextTokenizer(
+            Tokenizer.from_str(tokenizer.tokenizer.to_str()),
+            special_tokens=tokenizer.special_tokens,
+            add_bos=tokenizer.add_bos,
+            chat_template=tokenizer.chat_template,
+        )
+        extended.tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in missing])
+    vocabulary = extended.tokenizer.get_vocab(with_added_tokens=True)
+    return extended, {text: vocabulary[text] for text in texts}

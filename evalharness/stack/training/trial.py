@@ -1,4 +1,4 @@
-"""How fast a model computes its gradients here: one micro-batch of random tokens, tried."""
+"""How fast a model computes its gradients here: one micro-batch, tried."""
 
 from __future__ import annotations
 
@@ -7,27 +7,16 @@ import time
 import torch
 from torch import nn
 
-from evalharness.stack.training.model import TrainingModel
-from evalharness.stack.training.objectives import Batch
+from evalharness.stack.training.objectives import AnyBatch
 
 
-def tokens_per_second(model: TrainingModel, sequences: int, length: int, device: torch.device, times: int = 2) -> float:
+def seconds_of_a_pass(model: nn.Module, batch: AnyBatch, device: torch.device, times: int = 2) -> float:
     """The fastest of `times` forward and backward passes after one that prepares."""
-    random = torch.Generator().manual_seed(0)
-    ids_BS = torch.randint(model.decoder.config.vocab_size, (sequences, length + 1), generator=random)
-    batch = Batch(
-        inputs_BT=ids_BS[:, :-1],
-        targets_BT=ids_BS[:, 1:],
-        weights_BT=torch.ones(sequences, length),
-        positions=torch.arange(length),
-        documents_BT=None,
-        prefix_BT=None,
-    ).to(device)
-    seconds = [_pass(model, batch, device) for _ in range(1 + times)]
-    return sequences * length / min(seconds[1:])
+    there = batch.to(device)
+    return min([_pass(model, there, device) for _ in range(1 + times)][1:])
 
 
-def _pass(model: nn.Module, batch: Batch, device: torch.device) -> float:
+def _pass(model: nn.Module, batch: AnyBatch, device: torch.device) -> float:
     began = time.perf_counter()
     model(batch)[0].backward()
     if device.type == "cuda":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from stack.architectures.combinations import config_of
+from stack.training.tiny_pretraining import log_of, options
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
@@ -17,6 +20,7 @@ from evalharness.stack.layers.feedforward import feed_forward
 from evalharness.stack.training.balance import Balance, balance
 from evalharness.stack.training.model import TrainingModel
 from evalharness.stack.training.objectives import Batch
+from evalharness.stack.training.pretrain import pretrain
 
 WIDTH = 16
 X = torch.randn(50, WIDTH, generator=torch.Generator().manual_seed(1))
@@ -124,3 +128,39 @@ def test_without_experts_or_gradients_there_is_none() -> None:
     with torch.no_grad():
         layer(X)
     assert heard.loss() is None
+    assert heard.shares is not None
+
+
+def test_the_shares_of_a_pass() -> None:
+    first, second = made(4, 2), made(3, 1)
+    heard = Balance(nn.Sequential(first, second))
+    heard.begin()
+    second(first(X))
+    heard.loss()
+    expected = []
+    for layer, x in ((first, X), (second, first(X))):
+        passes = layer.router(x).topk(layer.per_token).indices.flatten()
+        expected += [float((passes == number).float().mean()) for number in range(len(layer.experts))]
+    assert heard.shares is not None
+    assert heard.shares.tolist() == pytest.approx(expected)
+    assert not heard.shares.requires_grad
+
+
+@pytest.mark.usefixtures("_training")
+def test_a_trainings_log_tells_them(base: Path) -> None:
+    """Each is the mean over the steps since the last line, and those of a block are 1 together."""
+    model = {"experts": 3, "experts_per_token": 2}
+    pretrain(options(model=model, steps=6, log_every=2, checkpoints={"every": 6}), base)
+    pretrain(options("each", model=model, steps=6, checkpoints={"every": 6}), base)
+    log, each = (
+        [line for line in log_of(base / folder) if any(key.endswith("experts/0/0") for key in line)]
+        for folder in ("run", "each")
+    )
+    assert [line["step"] for line in log] == [2, 4, 6, 6]
+    for line in log[:3]:
+        shares = {key: value for key, value in line.items() if key.startswith("experts/")}
+        assert list(shares) == [f"experts/{block}/{expert}" for block in (0, 1) for expert in (0, 1, 2)]
+        assert sum(list(shares.values())[:3]) == pytest.approx(1)
+        assert sum(list(shares.values())[3:]) == pytest.approx(1)
+    assert log[1]["experts/1/2"] == pytest.approx((each[2]["experts/1/2"] + each[3]["experts/1/2"]) / 2)
+    assert "validation_experts/1/2" in log[3]

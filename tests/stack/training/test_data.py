@@ -18,7 +18,8 @@ from evalharness.stack.corpus.options import PipelineOptions
 from evalharness.stack.corpus.pipeline import build
 from evalharness.stack.errors import CorpusError, TrainingError
 from evalharness.stack.training import data
-from evalharness.stack.training.data import BatchSource, DataEnded, DataOptions, Prefetched
+from evalharness.stack.training.data import BatchSource, DataOptions
+from evalharness.stack.training.draws import DataEnded, Prefetched
 from evalharness.stack.training.objectives import Batch, Objective, ObjectiveOptions
 
 END = 256

@@ -163,13 +163,13 @@ def test_a_signal_in_the_last_step_is_no_stop(base: Path) -> None:
 def test_a_second_signal_stops_at_once_and_leaves_no_writing_behind(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = CheckpointStore._write
+    write = CheckpointStore._finish
 
     def slow(*given: Any) -> None:
         time.sleep(0.3)
         write(*given)
 
-    monkeypatch.setattr(CheckpointStore, "_write", slow)
+    monkeypatch.setattr(CheckpointStore, "_finish", slow)
 
     def tell(event: Event) -> None:
         if event["step"] == 7:

@@ -3,58 +3,32 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from stack.training.small_training import PATIENCE, environment
-from stack.training.tiny_pretraining import corpus, lines, log_of, losses
+from stack.training.programs import program, require_alike
+from stack.training.tiny_pretraining import corpus, lines
 
 from evalharness.stack.errors import TrainingError
 from evalharness.stack.training.processes import Processes, processes
 
 PROGRAM = Path(__file__).with_name("parallel_training.py")
 
-pytestmark = pytest.mark.long  # two processes of two threads take minutes beside other tests on two cores
-
-
-def program(*command: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *map(str, command)],
-        env={**environment(), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=2 * PATIENCE,
-    )
-
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[dict[str, Any]]]]:
     folder = corpus(tmp_path_factory.mktemp("parallel"))
-    done = program(PROGRAM, folder)
+    done = program(PROGRAM, folder, "alone", "two", "died", "again", "asked")
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout.splitlines()[-1])
-
-
-def require_alike(folder: Path, name: str) -> None:
-    """As one process's, but for rounding."""
-    assert len(losses(folder / name)) == 20
-    assert losses(folder / name) == pytest.approx(losses(folder / "alone"), abs=1e-5)
-    alone, other = (log_of(folder / each) for each in ("alone", name))
-    for kind in ("validation_loss", "gradient_norm", "tokens", "sequences"):
-        assert [line[kind] for line in other if kind in line] == pytest.approx(
-            [line[kind] for line in alone if kind in line], rel=1e-4
-        )
 
 
 def test_two_processes_train_as_one_does(trained: tuple[Path, dict[str, Any]]) -> None:
     folder, ends = trained
     assert [end["code"] for end in ends["two"]] == [0, 0]
-    require_alike(folder, "two")
+    require_alike(folder / "alone", folder / "two")
 
 
 def test_only_the_first_evaluates(trained: tuple[Path, dict[str, Any]]) -> None:
@@ -75,7 +49,7 @@ def test_where_one_dies_the_other_says_so_and_nothing_is_lost(trained: tuple[Pat
         "whole: start the same command again, and it goes on.\n"
     )
     assert [end["code"] for end in ends["again"]] == [0, 0]
-    require_alike(folder, "died")
+    require_alike(folder / "alone", folder / "died")
 
 
 def test_a_signal_to_one_stops_both_at_the_same_step(trained: tuple[Path, dict[str, Any]]) -> None:
@@ -95,7 +69,7 @@ def test_torchrun(tmp_path: Path) -> None:
         "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, PROGRAM, folder, "two"
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    require_alike(folder, "two")
+    require_alike(folder / "alone", folder / "two")
 
 
 def test_alone_is_one_of_one(monkeypatch: pytest.MonkeyPatch) -> None:

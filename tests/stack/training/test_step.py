@@ -17,7 +17,7 @@ from evalharness.stack.training.attention import BatchAttention
 from evalharness.stack.training.model import TrainingModel
 from evalharness.stack.training.objectives import Batch
 from evalharness.stack.training.processes import Processes
-from evalharness.stack.training.step import Gradients, backward, mean_loss, update
+from evalharness.stack.training.step import Gradients, backward, mean_losses, update
 
 CPU, ALONE = torch.device("cpu"), Processes()
 
@@ -107,8 +107,8 @@ def test_after_an_update_no_gradient_is_left() -> None:
 def test_the_loss_of_a_validation_is_that_of_all_targets() -> None:
     trained, whole = model(z_loss=0.1), batch()
     loss, _ = by_hand(trained, whole)
-    assert mean_loss(trained, parts(whole, 3, 1), ALONE, CPU) == pytest.approx(float(loss), rel=1e-6)
-    assert math.isnan(mean_loss(trained, [batch(weights=torch.zeros(4, 8))], ALONE, CPU))
+    assert mean_losses(trained, parts(whole, 3, 1), ALONE, CPU)[0] == pytest.approx(float(loss), rel=1e-6)
+    assert math.isnan(mean_losses(trained, [batch(weights=torch.zeros(4, 8))], ALONE, CPU)[0])
 
 
 @pytest.mark.parametrize(("loss", "norm"), [(math.nan, 1.0), (1.0, math.inf)])

@@ -13,7 +13,8 @@ from evalharness.stack.corpus.options import PipelineOptions
 from evalharness.stack.corpus.pipeline import build
 from evalharness.stack.corpus.reading import Corpus, open_corpus
 from evalharness.stack.errors import CorpusError, TrainingError
-from evalharness.stack.training.tokenizer import byte_tokenizer, training_tokenizer
+from evalharness.stack.tokenization.text import from_folder, write_tokenizer
+from evalharness.stack.training.tokenizer import byte_tokenizer, training_tokenizer, with_special_tokens
 
 
 @pytest.fixture
@@ -65,3 +66,26 @@ def test_bytes(tmp_path: Path) -> None:
     assert found.eos_id == bytes_corpus.end_id == 256
     assert found.decode(list("Zoë\n".encode())) == "Zoë\n"
     assert byte_tokenizer().fingerprint == found.fingerprint
+
+
+def test_special_tokens_are_added_behind_the_end(tmp_path: Path) -> None:
+    before = byte_tokenizer()
+    fingerprint = before.fingerprint
+    extended, ids = with_special_tokens(before, ["<extra_id_0>", "[S]"])
+    assert ids == {"<extra_id_0>": 257, "[S]": 258}
+    assert extended.encode("a<extra_id_0>[S]") == [97, 257, 258]
+    assert extended.decode([97, 257, 258, 98]) == "ab"
+    assert extended.eos_id == 256
+    assert before.encode("[S]") == list(b"[S]")
+    assert before.fingerprint == fingerprint != extended.fingerprint
+    # The same ones again change nothing.
+    again, same = with_special_tokens(extended, ["[S]", "<extra_id_0>"])
+    assert again is extended
+    assert same == ids
+    write_tokenizer(tmp_path, extended)
+    assert from_folder(tmp_path).encode("a[S]") == [97, 258]
+
+
+def test_special_tokens_must_not_be_tokens_of_texts() -> None:
+    with pytest.raises(TrainingError, match="the tokenizer has 'a' as a token of ordinary texts; it must be a special"):
+        with_special_tokens(byte_tokenizer(), ["[S]", "a"])

@@ -1,0 +1,17 @@
+"""The section `model` of a pretraining's YAML: a decoder, or what its key `architecture` names."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from evalharness.stack.architectures.encoder_decoder_options import EncoderDecoderOptions
+from evalharness.stack.architectures.options import ModelOptions
+from evalharness.stack.by_name import ByName
+
+ARCHITECTURES = {"decoder": ModelOptions, "encoder_decoder": EncoderDecoderOptions}
+
+AnyModelOptions = Annotated[
+    ModelOptions | EncoderDecoderOptions, BeforeValidator(ByName("architecture", "architecture", ARCHITECTURES))
+]
