@@ -16,7 +16,7 @@ from evalharness.errors import DiskError, EvalHarnessError
 
 COMMANDS = ("run", "tasks", "new", "runs", "inspect", "rescore", "compare", "check", "watch", "baseline", "report",
             "view", "leaderboard", "export", "import", "serve", "cache", "models", "doctor", "convert",
-            "tokenizer", "corpus", "pretrain", "scaling")  # fmt: skip
+            "tokenizer", "corpus", "pretrain", "finetune", "scaling")  # fmt: skip
 """In the order of `--help`; each is a module of this package with a typer `app`."""
 _MODULES = {"import": "import_"}
 """Where a command's name is a word of Python."""
