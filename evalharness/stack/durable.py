@@ -1,14 +1,20 @@
-"""Files that are on the disk as a whole or not at all, and known by their hash; and why a disk refused them."""
+"""Files that are on the disk as a whole or not at all, known by their hash, or held by one process; and why a
+disk refused them."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PARTIAL = ".partial"
+LOCK = ".lock"
+"""In a folder that one process writes at a time; see `locked`."""
 BLOCK = 1 << 24
 """Bytes hashed at a time: few enough for memory, and so many that other threads are hardly asked for Python's lock."""
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
@@ -45,6 +51,18 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a file, which is made if it is not there, until the block or the process ends; whether no other does."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def sha256_of(path: Path) -> str:

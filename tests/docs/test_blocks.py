@@ -27,6 +27,8 @@ PAGES = [
     CLONE / "benchmarks/README.md",
     *sorted((CLONE / "docs").glob("*.md")),
 ]
+LONG = ("docs/gate.md", "docs/perturbations.md", "docs/report.md", "docs/scaling.md", "docs/tools.md")
+"""A quarter of a minute and more each."""
 NOT_RUN = {"README.md": 1, "CONTRIBUTING.md": 1, "docs/data.md": 1, "docs/finetuning.md": 1, "docs/first-run.md": 2,
            "docs/gate.md": 3, "docs/generation.md": 1, "docs/knowledge.md": 1, "docs/pretraining.md": 1,
            "docs/results.md": 1, "docs/survey.md": 1}  # fmt: skip
@@ -75,7 +77,14 @@ def shell(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CLONE)))
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=name, marks=[pytest.mark.long] if name in LONG else [])
+        for page in PAGES
+        for name in [str(page.relative_to(CLONE))]
+    ],
+)
 def test_every_block_of_a_page_runs(page: Path, shell: dict[str, str], tmp_path: Path) -> None:
     folder = tmp_path / "here"
     folder.mkdir()

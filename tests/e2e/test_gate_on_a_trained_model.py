@@ -14,7 +14,7 @@ from e2e.command import said
 torch = pytest.importorskip("torch", "2.9", reason="the tiny model is trained by Muon, which torch has since 2.9")
 pytest.importorskip("transformers", reason="the tiny model is trained by transformers")
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 TASKS = ("coin_flip", "last_letter_concatenation")
 GATE = """gate: tiny
 minimum_n: 100

@@ -44,6 +44,8 @@ SCORED = sorted(
 )
 ALWAYS = ("arc_easy", "hellaswag", "mmlu/astronomy")
 """On real rows; the others take minutes together."""
+SLOW = ("bbq/Age", "truthfulqa_mc1", "truthfulqa_mc2")
+"""On our own rows too: a third of a minute each."""
 DOCUMENTS = 50
 
 
@@ -81,7 +83,9 @@ def assert_equal_likelihoods(lines: Mapping[int, Mapping[str, Any]], asked: Mapp
         assert lines[index]["greedy"] == [greedy for _, greedy in expected]
 
 
-@pytest.mark.parametrize("name", SCORED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in SLOW else name for name in SCORED]
+)
 def test_own_rows(name: str, oracle: Oracle, stack: Any, peer: Any, tmp_path: Path) -> None:
     benchmark = BENCHMARKS[name]
     ours.write_split(tmp_path, f"{benchmark.place}/{benchmark.split}", benchmark.rows)

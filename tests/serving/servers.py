@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import threading
 import time
@@ -92,4 +93,6 @@ def serving(backend: Backend, **settings: Any) -> Iterator[Served]:
     finally:
         server.stop()
         thread.join(PATIENCE)
+        if thread.is_alive():
+            faulthandler.dump_traceback(all_threads=True)
         assert not thread.is_alive()

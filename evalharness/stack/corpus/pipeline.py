@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -27,10 +26,10 @@ from evalharness.stack.corpus.shards import (
 )
 from evalharness.stack.corpus.stages import CONTAMINATED, Processed, Stages
 from evalharness.stack.corpus.workers import Workers
-from evalharness.stack.durable import write_whole
+from evalharness.stack.durable import LOCK, locked, write_whole
 from evalharness.stack.errors import CorpusError
 
-BEGUN, LOCK = "pipeline.json", ".lock"
+BEGUN = "pipeline.json"
 KEPT, CUT = "kept", "cut"
 NEW = frozenset((KEPT, CUT, CONTAMINATED))
 """Outcomes of documents that are no copies: later ones are compared with them."""
@@ -102,13 +101,9 @@ def _outside(folder: Path, files: list[Path]) -> list[Path]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    with (folder / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CorpusError(
-                f"{folder}: another process is building here; wait for it, or name another output."
-            ) from None
+    with locked(folder / LOCK) as alone:
+        if not alone:
+            raise CorpusError(f"{folder}: another process is building here; wait for it, or name another output.")
         yield
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from evalharness.stack.durable import LOCK, locked
 from evalharness.stack.errors import TrainingError
 from evalharness.stack.training.checkpoints import step_of
 from evalharness.stack.training.draws import DataEnded
@@ -91,7 +92,7 @@ class Loop:
             TrainingError, CheckpointError, CorpusError: one sentence; the checkpoints are whole.
         """
         # However it ends, nothing is written into the folder afterwards: the next training may be in this process.
-        with closing(self.training), closing(self.training.saver):
+        with closing(self.training), closing(self.training.saver), self._alone():
             self._go_on_from(start)
             self._open_board()
             with asked_to_stop() as asked:
@@ -99,6 +100,18 @@ class Loop:
                 self._save()
                 self.training.saver.wait()
         return Outcome(self.at.step, self.at.loss, ending, reason)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """See that no other training goes on in the folder."""
+        if not self.training.processes.first:
+            yield
+            return
+        folder = self.training.folder
+        with locked(folder / LOCK) as alone:
+            if not alone:
+                raise TrainingError(f"{folder}: another process is training here; wait for it, or give another folder.")
+            yield
 
     def _steps(self, asked: Callable[[], bool]) -> tuple[Ending, str | None]:
         if stop := self._evaluate():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from nltk.tokenize.destructive import NLTKWordTokenizer
 
@@ -14,10 +14,31 @@ from evalharness.scoring.instructions import text_units
 from evalharness.scoring.instructions.text_units import capital_words, count_words, language_of, sentences
 
 PIECES = st.sampled_from(
-    ["Cannot", "CANNOT", "I'm", "O'Neil", "U.S.", "D'ye", "GONNA", "aB", "Ab", "A", "É", "x.", "Z!", " ", "\n", "n't"]
+    [
+        "Cannot",
+        "CANNOT",
+        "I'm",
+        "O'Neil",
+        "U.S.",
+        "D'ye",
+        "GONNA",
+        "aB",
+        "Ab",
+        "A",
+        "É",
+        "x.",
+        "Z!",
+        " ",
+        "\n",
+        "n't",
+        "An't",
+        "'Tis",
+    ]
 )
 
 
+@example("An't")
+@example("'Tis so")
 @given(st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=40))
 def test_no_word_in_capitals_is_passed_over(text: str) -> None:
     """Sentences that cannot hold one are not tokenized."""

@@ -30,6 +30,7 @@ from stack.training.tiny_pretraining import (
 
 from evalharness.stack.checkpoints.load import open_checkpoint
 from evalharness.stack.corpus.mixtures import Cursor
+from evalharness.stack.durable import LOCK, locked
 from evalharness.stack.errors import CheckpointError, CorpusError, TrainingError
 from evalharness.stack.training import loop
 from evalharness.stack.training.checkpoints import CheckpointStore
@@ -183,6 +184,14 @@ def test_a_second_signal_stops_at_once_and_leaves_no_writing_behind(
     train(base)
     train(base, "whole")
     assert log_of(base / "run") == log_of(base / "whole")
+
+
+def test_two_trainings_in_one_folder_are_refused(base: Path) -> None:
+    (base / "run").mkdir()
+    with locked(base / "run" / LOCK), pytest.raises(TrainingError, match=r"/run: another process is training here; "):
+        train(base)
+    assert not (base / "run" / "log.jsonl").exists()
+    train(base)
 
 
 def test_a_finished_training_does_nothing(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
