@@ -1,4 +1,4 @@
-"""One tiny model and one server of it for all tests that only ask."""
+"""One tiny model, and one server of it for all tests of a file that only ask."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reference(llama: Path) -> StackBackend:
     """The model again, to be asked without a server.
 
-    Room for keys and values is little here and below, because it is held to the last test.
+    Room for keys and values is little, because it is held to the last test.
     """
     return stack.load(str(llama), threads=1, kv_memory=0.05)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(llama: Path) -> Iterator[Served]:
     with serving(stack.load(str(llama), threads=1, kv_memory=0.05)) as running:
         yield running
