@@ -31,7 +31,7 @@ class Saver:
         self.seconds = 0.0
         """How long the training has waited for its checkpoints."""
         self._beside = beside
-        self._writing: Future[Path] | None = None
+        self._writing: Future[object] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
 
     def save(
@@ -52,13 +52,7 @@ class Saver:
             self._finish()
             weights, tensors, facts = self._on_cpu(weights), self._on_cpu(tensors), deepcopy(facts)
 
-            def write() -> Path:
-                return self.store.save(step, lambda folder: write_model(folder, weights), tensors, facts)
-
-            if self._beside:
-                self._writing = self._thread.submit(write)
-            else:
-                write()
+            self._start(lambda: self.store.save(step, lambda folder: write_model(folder, weights), tensors, facts))
 
     def wait(self) -> None:
         """Return when the last checkpoint is on the disk.
@@ -72,6 +66,13 @@ class Saver:
     def close(self) -> None:
         """Return when nothing is written any more, whatever became of it; `save` may not be called again."""
         self._thread.shutdown()
+
+    def _start(self, write: Callable[[], object]) -> None:
+        """Write now, or beside the training."""
+        if self._beside:
+            self._writing = self._thread.submit(write)
+        else:
+            write()
 
     def _finish(self) -> None:
         writing, self._writing = self._writing, None

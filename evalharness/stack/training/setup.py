@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -45,9 +45,6 @@ from evalharness.stack.training.saving import Saver
 from evalharness.stack.training.schedules import check_batch, rate_factor, sequences_until
 from evalharness.stack.training.state import capture, restore
 from evalharness.stack.training.tokenizer import training_tokenizer
-
-if TYPE_CHECKING:
-    from evalharness.stack.training.parallel.saving import SharedSaver
 
 RUN = "run.json"
 FREE = ("folder", "log_every", "tensorboard", "checkpoints", "validate_every", "validate_sequences", "parallel")
@@ -149,7 +146,7 @@ class TrainingParts(ABC):
     def _new_optimizers(self) -> list[Optimizer]:
         return make_optimizers(self.named_parameters(), self.options.optimizer)
 
-    def _new_saver(self) -> Saver | SharedSaver:
+    def _new_saver(self) -> Saver:
         return Saver(self.store, beside=self.options.checkpoints.beside and self.writes_beside)
 
     def write_model(self, folder: Path, weights: Mapping[str, Tensor]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +15,7 @@ from evalharness.stack.errors import CheckpointError, DiskRefusedError, StackErr
 from evalharness.stack.tokenization.text import write_json
 from evalharness.stack.training.checkpoints import FACTS, CheckpointStore, Writing, record_of, tensors_of
 from evalharness.stack.training.processes import Processes
-from evalharness.stack.training.saving import WriteModel
+from evalharness.stack.training.saving import Saver, WriteModel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +34,7 @@ class _Failed:
     """Whether a disk did not take it."""
 
 
-class SharedSaver:
+class SharedSaver(Saver):
     """As `Saver`, for several processes: all call each method at once, and all hear if one cannot write its part.
 
     The first writes the model and makes the checkpoint whole, once every other has said that its tensors are on the
@@ -44,13 +42,9 @@ class SharedSaver:
     """
 
     def __init__(self, store: CheckpointStore, processes: Processes, *, beside: bool = True) -> None:
-        self.store = store
-        self.seconds = 0.0
-        """How long the training has waited for its checkpoints."""
-        self._processes, self._beside = processes, beside
+        super().__init__(store, beside=beside)
+        self._processes = processes
         self._group = distributed.new_group(backend="gloo", timeout=PATIENCE)
-        self._writing: Future[None] | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
 
     def save(
         self,
@@ -70,32 +64,9 @@ class SharedSaver:
             CheckpointError: a process cannot write its part, or does not answer; or, beside the training, that was so
                 with the checkpoint before.
         """
-        began = time.perf_counter()
-        self._finish()
-        if self._beside:
-            self._writing = self._thread.submit(self._write, step, write_model, weights, tensors, facts)
-        else:
-            self._write(step, write_model, weights, tensors, facts)
-        self.seconds += time.perf_counter() - began
-
-    def wait(self) -> None:
-        """Return when the last checkpoint is on the disk.
-
-        Raises:
-            CheckpointError: as `save`.
-        """
-        began = time.perf_counter()
-        self._finish()
-        self.seconds += time.perf_counter() - began
-
-    def close(self) -> None:
-        """Return when nothing is written any more, whatever became of it; `save` may not be called again."""
-        self._thread.shutdown()
-
-    def _finish(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
+        with self._blocked():
+            self._finish()
+            self._start(lambda: self._write(step, write_model, weights, tensors, facts))
 
     def _write(
         self,
