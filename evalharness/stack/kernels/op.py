@@ -8,6 +8,8 @@ is one, ``in_triton`` have functions of the same names and arguments. None of th
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ import torch
 from torch import Tensor
 
 from evalharness.stack.errors import KernelError
-from evalharness.stack.kernels.told import VARIABLE, Implementation, interpreted, told_kernels
+from evalharness.stack.kernels.told import VARIABLE, Implementation, exact_lacks, interpreted, told_kernels
 
 FLOATS = ("fp32", "bf16", "fp16")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -27,6 +29,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 OLDEST = (8, 0)
 """Compute capability of NVIDIA's GPUs from which on kernels are compiled and used (A100)."""
 
+_PACKAGE = sys.modules[__package__]
 _MODULES: dict[Implementation, str] = {"reference": "reference", "torch": "in_torch", "triton": "in_triton"}
 
 
@@ -54,51 +57,90 @@ class Op:
     """Of its Triton kernels: the dtypes of the first are those that the op takes; none where it has no Triton."""
     largest: int | None = None
     """The most that `size` of `implementation` may be for Triton: what a program can hold."""
+    row_wise: bool = False
+    """Whether Triton gives each row the same bits whatever rows are computed beside it: what `exactly` needs."""
 
     def implementation(self, like: Tensor, size: int = 0) -> Any:
         """The module that computes for the device and dtype of `like`, and a size that is the op's to define.
 
         Raises:
-            KernelError: `EVALHARNESS_KERNELS` names what does not exist, or what cannot compute this here.
+            KernelError: `EVALHARNESS_KERNELS` names what does not exist, or what cannot compute this here, or not
+                as `exactly` wants it.
         """
-        fits = self.largest is None or size <= self.largest
-        key = (self.name, like.device.type, like.dtype, fits)
-        found = _CHOSEN.get(key)
-        if found is None:
-            chosen = self._choose(like, size)
-            found = _CHOSEN[key] = import_module(f"{__package__}.{self.name}.{_MODULES[chosen]}")
-            _USED.setdefault(self.name, {})[chosen] = None
-        return found
+        chosen = _chosen(self, type(like), like.device, like.dtype, size)
+        return getattr(getattr(_PACKAGE, self.name), _MODULES[chosen])
 
-    def refusal(self, like: Tensor, size: int = 0) -> str | None:
+    def chosen(self, like: Tensor, size: int = 0) -> Implementation:
+        """The name of what `implementation` takes, for callers that compute otherwise where torch does."""
+        return _chosen(self, type(like), like.device, like.dtype, size)
+
+    def refusal(self, device: torch.device, dtype: torch.dtype, size: int = 0) -> str | None:
         """Why Triton cannot compute this here; None where it can."""
         if not self.signatures:
             return "it has no Triton kernel"
-        missing = triton_missing(like.device)
+        missing = triton_missing(device)
         if missing is not None:
             return missing
-        taken = [DTYPES[name] for name in self.signatures[0].dtypes]
-        if like.dtype not in taken:
-            return f"its Triton kernel takes {', '.join(map(str, taken))}, not {like.dtype}"
+        first = self.signatures[0].kernel
+        names = {name for signature in self.signatures if signature.kernel == first for name in signature.dtypes}
+        taken = [known for name, known in DTYPES.items() if name in names]
+        if dtype not in taken:
+            return f"its Triton kernel takes {', '.join(map(str, taken))}, not {dtype}"
         if self.largest is not None and size > self.largest:
             return f"its Triton kernel takes rows of up to {self.largest:,} numbers, not {size:,}"
         return None
 
-    def _choose(self, like: Tensor, size: int) -> Implementation:
+    def choose(self, device: torch.device, dtype: torch.dtype, size: int) -> Implementation:
+        """As `implementation`, asked anew."""
         told = _told()
         asked = told.get(self.name, told.get(""))
+        if _EXACT.on and device.type != "cpu":
+            if asked in ("reference", "torch"):
+                raise KernelError(f"{VARIABLE}: exact on a GPU needs triton for {self.name}, not {asked}.")
+            if (refusal := self.refusal(device, dtype, size)) is not None:
+                raise KernelError(f"exact on a GPU needs triton, which cannot compute {self.name} here: {refusal}.")
+            asked = "triton"
         if asked in ("reference", "torch"):
             return asked
         if asked is None:
             # On GPUs too, until the Triton kernels have been seen there to be right and fast (docs/kernels.md).
             return "torch"
-        if (refusal := self.refusal(like, size)) is not None:
+        if (refusal := self.refusal(device, dtype, size)) is not None:
             raise KernelError(f"{VARIABLE}: triton cannot compute {self.name} here: {refusal}; torch can.")
+        if _EXACT.on and not self.row_wise:
+            raise KernelError(f"exact: Triton's {self.name} has other bits when other rows are computed beside a row.")
         return "triton"
 
 
-_CHOSEN: dict[tuple[str, str, torch.dtype, bool], Any] = {}
+class _Exact(threading.local):
+    """Of a thread, as engines of several models may run at once."""
+
+    on = False
+
+
+_EXACT = _Exact()
+_CHOSEN: dict[tuple[object, ...], Implementation] = {}
 _USED: dict[str, dict[Implementation, None]] = {}
+
+
+def _chosen(op: Op, kind: type[Tensor], device: torch.device, dtype: torch.dtype, size: int) -> Implementation:
+    """The name of what computes, whose module is there afterwards."""
+    # The device and not its type: to make that name takes as long as all the rest.
+    key = (op.name, kind, device, dtype, op.largest is None or size <= op.largest, _EXACT.on)
+    found = _CHOSEN.get(key)
+    if found is None:
+        # Tensors without numbers are torch's alone, and nothing is computed of them that had to be told.
+        fake = kind.__name__ == "FakeTensor"
+        found = _CHOSEN[key] = "torch" if fake else op.choose(device, dtype, size)
+        import_module(f"{__package__}.{op.name}.{_MODULES[found]}")
+        if not fake:
+            _USED.setdefault(op.name, {})[found] = None
+    return found
+
+
+# torch.compile takes what it finds as a constant: it would look into it otherwise, and compile again when other ops are
+# used. The decorator that says so, `torch.compiler.assume_constant_result`, imports its compiler (2.5 s).
+_chosen._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def used() -> dict[str, list[str]]:
@@ -119,6 +161,35 @@ def using(told: str) -> Iterator[None]:
         if before is not None:
             os.environ[VARIABLE] = before
         _forget()
+
+
+@contextmanager
+def exactly(wanted: bool = True) -> Iterator[None]:
+    """Let rows have the same bits whatever is computed beside them, in this thread, as long as it is `wanted`.
+
+    On a processor callers see to that by the shapes of what they compute. On a GPU torch chooses kernels by shape, so
+    that only Triton's do it, and only those that are `row_wise`; others are refused.
+    """
+    before, _EXACT.on = _EXACT.on, wanted
+    try:
+        yield
+    finally:
+        _EXACT.on = before
+
+
+def in_exact() -> bool:
+    """Whether `exactly` is wanted: for paths of torch that would choose by the number of rows."""
+    return _EXACT.on
+
+
+def exact_refusal(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why nothing can be computed `exactly` here; None where it can."""
+    lacking = exact_lacks(device.type)
+    if lacking is not None or device.type == "cpu":
+        return lacking
+    if dtype not in DTYPES.values():
+        return f"its kernels take {', '.join(map(str, DTYPES.values()))}, not {dtype}"
+    return triton_missing(device)
 
 
 _told = cache(told_kernels)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 OPS = (
     "adamw",
     "cross_entropy",
+    "exact_linear",
+    "experts",
     "flash_attention",
     "glu",
     "int4_linear",
@@ -22,6 +24,7 @@ OPS = (
     "rms_norm",
     "rope",
     "sampling",
+    "selective_scan",
     "shared_prefix_attention",
     "store_kv",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import util
 from typing import Literal, get_args
 
 from evalharness.stack.errors import KernelError
@@ -34,3 +35,21 @@ def told_kernels() -> dict[str, Implementation]:
 def interpreted() -> bool:
     """Whether Triton's interpreter computes in place of a GPU: `TRITON_INTERPRET`, set before Triton is imported."""
     return os.environ.get("TRITON_INTERPRET", "0").lower() in ("1", "true", "on", "yes", "y")
+
+
+def exact_lacks(kind: str) -> str | None:
+    """What `exact` arithmetic lacks on a kind of device, as far as that can be told without torch; None where nothing.
+
+    Raises:
+        KernelError: `EVALHARNESS_KERNELS` names what does not exist.
+    """
+    if kind == "cpu":
+        return None
+    if kind != "cuda":
+        return "the same bits are promised on processors and GPUs only"
+    told = told_kernels().get("")
+    if told in ("reference", "torch"):
+        return f"the same bits are those of the Triton kernels there, and {VARIABLE} says {told}"
+    if util.find_spec("triton") is None:
+        return "the same bits are those of the Triton kernels there: pip install 'evalharness[triton]'"
+    return None

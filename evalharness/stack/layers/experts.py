@@ -7,13 +7,20 @@ has a T may have more axes before it, as batches do.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evalharness.stack.kernels.experts import Routes, grouped_linear, groups, mix, route, send
+from evalharness.stack.layers.feedforward import FeedForward, GatedFeedForward
+from evalharness.stack.layers.linear import ExactLinear, SideBySide
+
 GRAIN = 8
 """Rows that a product has a multiple of: with few rows, products have other bits (see `engine.cache`)."""
+PLAIN = (nn.Parameter, Tensor)
+"""Weights that are whole and have numbers: not DTensors, nor what estimates make."""
 
 
 class Experts(nn.Module):
@@ -35,31 +42,65 @@ class Experts(nn.Module):
 
     def forward(self, x_TW: Tensor) -> Tensor:
         flat_TW = x_TW.flatten(0, -2)
-        top_TK, chosen_TK = self.router(flat_TW).float().topk(self.per_token, dim=-1)
-        order_P = chosen_TK.flatten().argsort(stable=True)
-        sent_PW = flat_TW.index_select(0, order_P // self.per_token)
+        routes = route(self.router(flat_TW), self.per_token)
+        sent_PW = send(flat_TW, routes)
+        together = self._together(sent_PW, routes) if groups(sent_PW) else None
+        return mix(self._one_by_one(sent_PW, routes) if together is None else together, routes).view_as(x_TW)
+
+    def _one_by_one(self, sent_PW: Tensor, routes: Routes) -> Tensor:
         passed = [
             _pass(expert, part)
-            for expert, part in zip(self.experts, torch.split(sent_PW, self._counts(chosen_TK)), strict=True)
+            for expert, part in zip(self.experts, torch.split(sent_PW, self._counts(routes)), strict=True)
             # An expert without tokens still takes part in a training: every process needs gradients of all weights.
             if len(part) or torch.is_grad_enabled()
         ]
-        passed_TKW = torch.cat(passed).index_select(0, order_P.argsort()).view(*top_TK.shape, -1)
-        first_TW, *others = (passed_TKW * top_TK.softmax(-1).to(passed_TKW.dtype)[..., None]).unbind(1)
-        mixed_TW: Tensor = sum(others, start=first_TW)
-        return mixed_TW.view_as(x_TW)
+        return torch.cat(passed)
 
-    def _counts(self, chosen_TK: Tensor) -> list[int]:
+    def _counts(self, routes: Routes) -> list[int]:
         """How many tokens each expert has."""
         count = len(self.experts)
         if self.count_evenly:
-            passes = chosen_TK.numel()
+            passes = len(routes.tokens_P)
             return [passes * (number + 1) // count - passes * number // count for number in range(count)]
-        found: list[int] = F.one_hot(chosen_TK.flatten(), count).sum(0).tolist()
+        found: list[int] = routes.counts_E.tolist()
         return found
+
+    def _together(self, sent_PW: Tensor, routes: Routes) -> Tensor | None:
+        """The same by products of all experts at once; None where their weights are not plain ones, which all are
+        multiplied alike: adapters and packed or small weights have products of their own."""
+        first = self.experts[0]
+        if not isinstance(first, FeedForward | GatedFeedForward):
+            return None
+        inner = _plain([_entrance(expert) for expert in self.experts])
+        outer = _plain([expert.get_submodule("down") for expert in self.experts])
+        if inner is None or outer is None:
+            return None
+        return grouped_linear(first.between(grouped_linear(sent_PW, routes, *inner)), routes, *outer)
 
 
 def _pass(expert: nn.Module, x_PW: Tensor) -> Tensor:
     rows, padding = len(x_PW), -len(x_PW) % GRAIN
     found: Tensor = expert(F.pad(x_PW, (0, 0, 0, padding)) if padding else x_PW)
     return found[:rows]
+
+
+class _Matrices(NamedTuple):
+    """As `grouped_linear` takes them."""
+
+    weights: list[Tensor]
+    biases: list[Tensor]
+
+
+def _entrance(expert: nn.Module) -> nn.Module:
+    return expert.get_submodule("gate_up" if isinstance(expert, GatedFeedForward) else "up")
+
+
+def _plain(layers: Sequence[nn.Module]) -> _Matrices | None:
+    """The weights and biases of layers that do nothing but multiply by them; None where one does anything else."""
+    parts = [each for layer in layers for each in (layer.children() if isinstance(layer, SideBySide) else [layer])]
+    linear = [each for each in parts if isinstance(each, nn.Linear | ExactLinear)]
+    if any(type(each) not in (nn.Linear, ExactLinear) for each in parts):
+        return None
+    if any(type(each.weight) not in PLAIN for each in linear):
+        return None
+    return _Matrices([each.weight for each in linear], [each.bias for each in linear if each.bias is not None])

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from evalharness.stack.kernels.glu import Activation, glu
 from evalharness.stack.layers.activations import ACTIVATIONS
 from evalharness.stack.layers.linear import SideBySide
 
@@ -13,7 +14,7 @@ from evalharness.stack.layers.linear import SideBySide
 class Shape(NamedTuple):
     """What a name of `FEED_FORWARDS` stands for."""
 
-    activation: str
+    activation: Activation
     """A name of `ACTIVATIONS`."""
     gated: bool
 
@@ -34,28 +35,35 @@ FEED_FORWARDS = {
 class FeedForward(nn.Module):
     """``down(activation(up(x)))`` (Vaswani et al. 2017, arXiv:1706.03762, section 3.3)."""
 
-    def __init__(self, width: int, inner: int, activation: str, *, bias: bool) -> None:
+    def __init__(self, width: int, inner: int, activation: Activation, *, bias: bool) -> None:
         super().__init__()
         self.up = nn.Linear(width, inner, bias=bias)
         self.down = nn.Linear(inner, width, bias=bias)
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(self.activation(self.up(x)))  # type: ignore[no-any-return]
+        return self.down(self.between(self.up(x)))  # type: ignore[no-any-return]
+
+    def between(self, inner: Tensor) -> Tensor:
+        """What is done between the two products."""
+        return self.activation(inner)
 
 
 class GatedFeedForward(nn.Module):
     """``down(activation(gate(x)) * up(x))`` (Shazeer 2020, arXiv:2002.05202)."""
 
-    def __init__(self, width: int, inner: int, activation: str, *, bias: bool) -> None:
+    def __init__(self, width: int, inner: int, activation: Activation, *, bias: bool) -> None:
         super().__init__()
         self.gate_up = SideBySide(gate=nn.Linear(width, inner, bias=bias), up=nn.Linear(width, inner, bias=bias))
         self.down = nn.Linear(inner, width, bias=bias)
-        self.activation = ACTIVATIONS[activation]
+        self.activation: Activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(self.activation(gate) * up)  # type: ignore[no-any-return]
+        return self.down(self.between(self.gate_up(x)))  # type: ignore[no-any-return]
+
+    def between(self, inner: Tensor) -> Tensor:
+        """What is done between the two products, of gates and behind them what they gate."""
+        return glu(inner, self.activation)
 
 
 def feed_forward(name: str, width: int, inner: int, *, bias: bool = False) -> nn.Module:

@@ -6,10 +6,15 @@ rows and a tenth faster at 1,024 (benchmarks/engine/linear.py), and a row's bits
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evalharness.stack.kernels.exact_linear import OP as EXACT_LINEAR
+from evalharness.stack.kernels.exact_linear import exact_linear
+from evalharness.stack.kernels.op import exactly
 from evalharness.stack.layers.lora import effective_weight
 
 SMALLEST = 2**23
@@ -29,6 +34,22 @@ class SideBySide(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([layer(x) for layer in self.children()], dim=-1)
+
+
+class ExactLinear(nn.Module):
+    """``x W^T + b`` whose rows have the same bits whatever rows are computed beside them, on a GPU too.
+
+    For inference only. The weight may be of narrower numbers than x: the vocabulary's is, as logits are fp32.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.out_features, self.in_features = weight.shape
+        self.weight = weight
+        self.bias = bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        return exact_linear(x, self.weight, self.bias)
 
 
 class PackedLinear(nn.Module):
@@ -71,13 +92,26 @@ def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
     return usable and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
 
 
-def pack(model: nn.Module) -> None:
-    """Replace every `nn.Linear` and `SideBySide` below a model, in place, with their adapters; the plain weights go."""
+def rows_stand_alone(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether `exact` takes `ExactLinear` here: on a GPU, and where Triton is told to compute.
+
+    Raises:
+        KernelError: it would have to, and Triton cannot compute here.
+    """
+    with exactly():
+        return EXACT_LINEAR.choose(device, dtype, 0) == "triton"
+
+
+def pack(model: nn.Module, make: Callable[[Tensor, Tensor | None], nn.Module] = PackedLinear) -> None:
+    """Replace every `nn.Linear` and `SideBySide` below a model, in place, with their adapters; the plain weights go.
+
+    `make` makes what takes their place, of a weight [outputs, inputs] and a bias.
+    """
     for name, child in list(model.named_children()):
         if isinstance(child, nn.Linear | SideBySide):
             layers = [layer for layer in child.modules() if isinstance(layer, nn.Linear)]
             weight = torch.cat([effective_weight(layer).detach() for layer in layers])
             biases = [layer.bias.detach() for layer in layers if layer.bias is not None]
-            setattr(model, name, PackedLinear(weight, torch.cat(biases) if biases else None))
+            setattr(model, name, make(weight, torch.cat(biases) if biases else None))
         else:
-            pack(child)
+            pack(child, make)

@@ -7,8 +7,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from evalharness.stack.kernels.layer_norm import layer_norm
+from evalharness.stack.kernels.rms_norm import add_rms_norm, rms_norm
 
-class RMSNorm(nn.Module):
+
+class Norm(nn.Module):
+    """What every norm has."""
+
+    def of_sum(self, x: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:
+        """The norm of ``x + added``, and that sum."""
+        total = x + added
+        return self(total), total
+
+
+class RMSNorm(Norm):
     """Root mean square norm over the last axis: ``x / sqrt(mean(x^2) + epsilon) * weight``, in fp32 inside.
 
     Zhang and Sennrich 2019, arXiv:1910.07467.
@@ -20,11 +32,13 @@ class RMSNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
-        normed = nn.functional.rms_norm(x.float(), x.shape[-1:], eps=self.epsilon)
-        return normed.to(x.dtype) * self.weight
+        return rms_norm(x, self.weight, self.epsilon)
+
+    def of_sum(self, x: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:
+        return add_rms_norm(x, added, self.weight, self.epsilon)
 
 
-class LayerNorm(nn.Module):
+class LayerNorm(Norm):
     """``(x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias`` over the last axis, in fp32 inside.
 
     Ba, Kiros and Hinton 2016, arXiv:1607.06450.
@@ -37,7 +51,7 @@ class LayerNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.epsilon)
+        return layer_norm(x, self.weight, self.bias, self.epsilon)
 
 
-NORMS: dict[str, Callable[[int, float], nn.Module]] = {"layer_norm": LayerNorm, "rms_norm": RMSNorm}
+NORMS: dict[str, Callable[[int, float], Norm]] = {"layer_norm": LayerNorm, "rms_norm": RMSNorm}

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from evalharness.stack.config import ALIBI_DIMS, ModelConfig
-from evalharness.stack.layers.rotary import rotary_frequencies, rotate, rotation, sharpening
+from evalharness.stack.kernels.rope import rope
+from evalharness.stack.layers.rotary import rotary_frequencies, rotation, sharpening
 
 
 class Positions(nn.Module):
@@ -76,7 +77,6 @@ class Rope(Positions):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
         self.turned = config.rotary_dim or config.head_dim
-        self.partial = self.turned < config.head_dim
         self.frequencies = rotary_frequencies(self.turned, config.rope_theta, config.rope_scaling)
         self.sharpening = sharpening(config.rope_scaling)
 
@@ -84,12 +84,7 @@ class Rope(Positions):
         return rotation(positions_T, self.frequencies, dtype, self.sharpening)
 
     def place(self, qk_TND: Tensor, heads: int, at: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        if self.partial:
-            turned, kept = qk_TND[..., : self.turned], qk_TND[..., self.turned :]
-            placed_TND = torch.cat((rotate(turned, at[0], at[1]), kept), dim=-1)
-        else:
-            placed_TND = rotate(qk_TND, at[0], at[1])
-        return super().place(placed_TND, heads, at)
+        return super().place(rope(qk_TND, at[0], at[1]), heads, at)
 
 
 class XPos(Rope):

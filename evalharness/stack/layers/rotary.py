@@ -75,5 +75,4 @@ def rotation(positions_T: Tensor, frequencies: Tensor, dtype: torch.dtype, times
 
 def rotate(x_THD: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn the pairs ``(x[i], x[i + D/2])`` of every head (the layout of Hugging Face's checkpoints)."""
-    others_THD = x_THD.view(*x_THD.shape[:-1], 2, x_THD.shape[-1] // 2).flip(-2).flatten(-2)
-    return x_THD * cos + others_THD * sin
+    return x_THD * cos + x_THD.roll(x_THD.shape[-1] // 2, -1) * sin

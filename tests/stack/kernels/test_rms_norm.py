@@ -35,6 +35,18 @@ def test_more_axes_in_any_order(implementation):
     compare(both, (x, normal(2, 3, 24, seed=2), normal(24, seed=3)), implementation)
 
 
+@pytest.mark.parametrize("implementation", ["reference", "torch", "triton"])
+@pytest.mark.parametrize("narrow", ["x", "residual", "weight"])
+def test_numbers_of_two_types_as_autocast_mixes_them(implementation, narrow):
+    dtypes = {name: torch.bfloat16 if name == narrow else torch.float32 for name in ("x", "residual", "weight")}
+    given = [
+        normal(3, 41, dtype=dtypes["x"], seed=1),
+        normal(3, 41, dtype=dtypes["residual"], seed=2),
+        normal(41, dtype=dtypes["weight"], seed=3),
+    ]
+    compare(both, given, implementation)
+
+
 @pytest.mark.parametrize("implementation", ["reference", "torch"])
 def test_gradients_are_those_of_the_function(implementation):
     given = [normal(*shape, seed=seed).double() for seed, shape in enumerate([(3, 5), (3, 5), (5,)])]

@@ -55,6 +55,13 @@ def test_positions_that_differ_between_the_sequences_of_a_batch(implementation):
     compare(rope, (x, *rotation(positions, rotary_frequencies(8, 1e4), torch.float32)), implementation)
 
 
+@pytest.mark.parametrize("implementation", ["reference", "torch", "triton"])
+@pytest.mark.parametrize("turned", [8, 4])
+def test_angles_of_another_type_as_autocast_mixes_them(implementation, turned):
+    x = normal(3, 2, 8, dtype=torch.bfloat16, seed=1)
+    compare(rope, (x, *angles(3, turned, torch.float32)), implementation)
+
+
 def test_gradients_are_those_of_the_function():
     x = normal(3, 2, 10, seed=1).detach().double().requires_grad_()
     for implementation in ("reference", "torch"):

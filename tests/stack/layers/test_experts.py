@@ -6,9 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from evalharness.stack.kernels import experts
+from evalharness.stack.kernels.op import exactly, using
+from evalharness.stack.layers import experts as layers
 from evalharness.stack.layers.experts import Experts
 from evalharness.stack.layers.feedforward import feed_forward
-from evalharness.stack.layers.linear import pack
+from evalharness.stack.layers.linear import ExactLinear, pack
+from evalharness.stack.layers.lora import LoRALinear, LowRank
 
 WIDTH, INNER = 16, 40
 X = torch.randn(50, WIDTH, generator=torch.Generator().manual_seed(1))
@@ -84,3 +88,62 @@ def test_products_in_bf16_leave_the_choice_to_fp32() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         found = layer(X)
     torch.testing.assert_close(found.float(), layer(X), atol=0.3, rtol=0.1)
+
+
+# --------------------------------------------------------------------------- products of all experts at once
+
+
+@pytest.fixture
+def grouped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many matrices each grouped product had."""
+    seen: list[int] = []
+
+    def listen(x_PI: Tensor, routes: experts.Routes, weights: list[Tensor], biases: list[Tensor]) -> Tensor:
+        seen.append(len(weights))
+        return experts.grouped_linear(x_PI, routes, weights, biases)
+
+    monkeypatch.setattr(layers, "grouped_linear", listen)
+    return seen
+
+
+@pytest.mark.parametrize("implementation", ["reference", "triton"])
+@pytest.mark.parametrize(
+    ("name", "matrices"), [("swiglu", [8, 4]), pytest.param("gelu", [4, 4], marks=pytest.mark.long)]
+)
+def test_products_of_all_experts_at_once_are_those_of_each(
+    implementation: str, name: str, matrices: list[int], grouped: list[int]
+) -> None:
+    expected, found = made(4, 2, name), made(4, 2, name)
+    x, y = X[:4].clone().requires_grad_(), X[:4].clone().requires_grad_()
+    expected(x).square().sum().backward()
+    assert not grouped
+    with using(implementation):
+        found(y.view(2, 2, WIDTH)).square().sum().backward()
+    assert grouped == matrices
+    torch.testing.assert_close(y.grad, x.grad, atol=1e-4, rtol=1e-4)
+    for name_, parameter in expected.named_parameters():
+        torch.testing.assert_close(found.get_parameter(name_).grad, parameter.grad, atol=1e-4, rtol=1e-4, msg=name_)
+
+
+def test_experts_that_do_more_than_multiply_are_passed_one_by_one(grouped: list[int]) -> None:
+    adapted = made(2).requires_grad_(False)
+    down = adapted.experts[1].down
+    adapted.experts[1].down = LoRALinear(down, LowRank(torch.ones(2, INNER) * 0.1, torch.ones(WIDTH, 2), 1.0))
+    packed = made(2).requires_grad_(False)
+    pack(packed.experts[0])
+    for layer in (adapted, packed):
+        expected = layer(X[:9])
+        with using("torch,experts=triton"):
+            torch.testing.assert_close(layer(X[:9]), expected, atol=1e-5, rtol=1e-5)
+    assert not grouped
+
+
+def test_layers_whose_rows_are_exact_are_grouped_too(grouped: list[int]) -> None:
+    layer = made(3).requires_grad_(False)
+    expected = layer(X[:9])
+    pack(layer, ExactLinear)
+    with torch.inference_mode(), using("triton"), exactly():
+        together = layer(X[:9])
+        assert torch.equal(layer(X[4:6]), together[4:6])
+    assert grouped == [3, 3] * 2
+    torch.testing.assert_close(together, expected, atol=1e-5, rtol=1e-5)

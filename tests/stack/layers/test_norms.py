@@ -39,6 +39,15 @@ def test_a_norm_is_its_formula(name, dtype, digits):
     assert ((found.double() - expected).abs() / expected.abs().clamp(min=0.5)).max() < 4 * 2.0**-digits
 
 
+@pytest.mark.parametrize("name", NORMS)
+def test_the_norm_of_a_sum_comes_with_the_sum(name):
+    layer = made(name, torch.float32)
+    x, added = torch.randn(2, 6, SIZE, generator=torch.Generator().manual_seed(4))
+    normed, total = layer.of_sum(x, added)
+    assert torch.equal(total, x + added)
+    assert torch.equal(normed, layer(x + added))
+
+
 def test_they_are_torchs():
     x = torch.randn(6, SIZE, generator=torch.Generator().manual_seed(3))
     rms, layer = made("rms_norm", torch.float32), made("layer_norm", torch.float32)

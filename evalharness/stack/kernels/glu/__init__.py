@@ -22,6 +22,7 @@ OP = Op(
         Signature(kernel="_forward", arguments=_FORWARD, constants=_BUILDS),
         Signature(kernel="_backward", arguments=_BACKWARD, constants=_BUILDS),
     ),
+    row_wise=True,
 )
 
 

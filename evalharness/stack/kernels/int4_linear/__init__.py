@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from evalharness.stack.kernels.int4_linear.weights import Int4Weight, for_processor, quantize
+from evalharness.stack.kernels.int4_linear.weights import Int4Weight, for_processor, quantize, room
 from evalharness.stack.kernels.op import Op, Signature
 
-__all__ = ["OP", "Int4Weight", "for_processor", "int4_linear", "quantize"]
+__all__ = ["OP", "Int4Weight", "for_processor", "int4_linear", "quantize", "room"]
 
 OP = Op(
     "int4_linear",

@@ -2,7 +2,7 @@
 
 That kernel needs a time for each row, and to make the weights whole numbers needs one for all: they meet at 128
 rows of bf16. With numbers in fp32 it is a plain loop, an order of magnitude slower than fp32 products, and is not used:
-four bits pay in bf16 only.
+four bits pay in bf16 only. Neither way do a row's bits depend on other rows, and in `exact` one serves for all rows.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from evalharness.stack.kernels.int4_linear.weights import Int4Weight, padded
+from evalharness.stack.kernels.op import in_exact
 
 FEW = 128
 """Rows up to which torch's kernel for four bits is used."""
@@ -21,7 +22,8 @@ BLOCK = 256
 def int4_linear(x: Tensor, weight: Int4Weight, bias_N: Tensor | None = None) -> Tensor:
     x_MK = x.reshape(x.shape[:-1].numel(), x.shape[-1])
     product: Tensor
-    if weight.native and x.dtype == torch.bfloat16 and 0 < len(x_MK) <= FEW:
+    few = len(x_MK) > 0 and (len(x_MK) <= FEW or in_exact())
+    if weight.native and x.dtype == torch.bfloat16 and few:
         product = torch.ops.aten._weight_int4pack_mm_for_cpu(
             padded(x_MK, weight).contiguous(), weight.packed_NB, weight.group, weight.scales_zeros_SN2
         )

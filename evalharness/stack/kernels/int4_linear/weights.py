@@ -5,7 +5,7 @@ Letters: N rows, which are outputs, K columns, which are inputs, S groups of a r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -17,6 +17,9 @@ GROUPS = (32, 64, 128, 256)
 MIDDLE = 8
 NATIVE_ROWS = 64
 """Rows that torch's layout for processors with AVX-512 puts side by side."""
+
+CONVERTED_ROWS = 4 * NATIVE_ROWS
+"""Rows that are put into that layout at a time, as they are four bytes a number on the way."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +43,15 @@ class Int4Weight:
     @property
     def bytes(self) -> int:
         return self.packed_NB.nbytes + self.scales_zeros_SN2.nbytes
+
+    def put(self, first: int, rows: Int4Weight) -> None:
+        """Write some rows, from row `first` on; neither weight may be native."""
+        here = slice(first, first + rows.outputs)
+        self.packed_NB[here], self.scales_zeros_SN2[:, here] = rows.packed_NB, rows.scales_zeros_SN2
+
+    def to(self, device: torch.device) -> Int4Weight:
+        """On another device; not of a native weight."""
+        return replace(self, packed_NB=self.packed_NB.to(device), scales_zeros_SN2=self.scales_zeros_SN2.to(device))
 
     def numbers(self, rows: slice = slice(None)) -> Tensor:
         """From 0 to 15, uint8 [rows, S * group]; a native weight is cut at multiples of 64 rows only."""
@@ -66,6 +78,13 @@ class Int4Weight:
         numbers = numbers.view(*scales.shape[:2], self.group)
         weights: Tensor = (numbers * scales + zeros).flatten(1)
         return weights[:, : self.columns]
+
+
+def room(outputs: int, columns: int, group: int = 64) -> Int4Weight:
+    """A weight to `put` rows into."""
+    groups = -(-columns // group)
+    packed = torch.empty(outputs, groups * group // 2, dtype=torch.uint8)
+    return Int4Weight(packed, torch.empty(groups, outputs, 2, dtype=torch.bfloat16), group, columns)
 
 
 def quantize(weight_NK: Tensor, group: int = 64, *, symmetric: bool = True) -> Int4Weight:
@@ -100,13 +119,19 @@ def quantize(weight_NK: Tensor, group: int = 64, *, symmetric: bool = True) -> I
     return Int4Weight(_packed(numbers_NK, group), scales_zeros_SN2, group, columns)
 
 
-def for_processor(weight: Int4Weight) -> Int4Weight:
-    """The same weight in the layout of torch's kernel in place of the other; as it is where there is no such kernel."""
+def for_processor(weight: Int4Weight, *, in_place: bool = False) -> Int4Weight:
+    """The same weight in the layout of torch's kernel in place of the other; as it is where there is no such kernel.
+
+    With `in_place` it takes the memory of the weight that is given, which is of no use after.
+    """
     fits = weight.outputs % NATIVE_ROWS == 0 and weight.packed_NB.numel() > 0
     if weight.native or not fits or weight.packed_NB.device.type != "cpu" or not _native_known():
         return weight
-    packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(weight.numbers().int(), 1)
-    return Int4Weight(packed, weight.scales_zeros_SN2, weight.group, weight.columns, native=True)
+    packed_NB = weight.packed_NB if in_place else torch.empty_like(weight.packed_NB)
+    for begin in range(0, weight.outputs, CONVERTED_ROWS):
+        rows = slice(begin, begin + CONVERTED_ROWS)
+        packed_NB[rows] = torch.ops.aten._convert_weight_to_int4pack_for_cpu(weight.numbers(rows).int(), 1)
+    return replace(weight, packed_NB=packed_NB, native=True)
 
 
 def plain(weight: Int4Weight) -> Int4Weight:

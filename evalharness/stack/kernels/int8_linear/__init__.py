@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from evalharness.stack.kernels.int8_linear.weights import Int8Weight, quantize
+from evalharness.stack.kernels.int8_linear.weights import Int8Weight, for_processor, quantize, room
 from evalharness.stack.kernels.op import Op, Signature
 
-__all__ = ["OP", "Int8Weight", "int8_linear", "quantize"]
+__all__ = ["OP", "Int8Weight", "for_processor", "int8_linear", "quantize", "room"]
 
 OP = Op(
     "int8_linear",

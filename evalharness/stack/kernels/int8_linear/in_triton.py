@@ -7,7 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from evalharness.stack.kernels.int8_linear.weights import Int8Weight
+from evalharness.stack.kernels.int8_linear.weights import Int8Weight, plain
 from evalharness.stack.kernels.launching import INTERPRETED, on_device_of
 
 
@@ -37,6 +37,7 @@ def _forward(
 
 
 def int8_linear(x: Tensor, weight: Int8Weight, bias_N: Tensor | None = None) -> Tensor:
+    weight = plain(weight)
     outputs, inputs = weight.numbers_NK.shape
     x_MK = x.reshape(x.shape[:-1].numel(), inputs)
     if x_MK.stride(-1) != 1:

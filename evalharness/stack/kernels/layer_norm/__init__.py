@@ -21,6 +21,7 @@ OP = Op(
         Signature(kernel="_backward", arguments=_BACKWARD, constants=({"BLOCK": 4096},)),
     ),
     largest=2**15,
+    row_wise=True,
 )
 
 

@@ -1,10 +1,10 @@
-"""By torch's own norm."""
+"""By torch's own norm, without its wrapper in Python, which takes as long as dispatch."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 
 def layer_norm(x: Tensor, weight_W: Tensor, bias_W: Tensor | None, epsilon: float) -> Tensor:
-    return F.layer_norm(x, x.shape[-1:], weight_W, bias_W, epsilon)
+    return torch.layer_norm(x, x.shape[-1:], weight_W, bias_W, epsilon)

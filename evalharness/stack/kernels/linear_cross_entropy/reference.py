@@ -17,7 +17,8 @@ def linear_cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     wide = torch.promote_types(hidden_NW.dtype, torch.float32)
     kept = weights_N != 0
-    logits_RV = hidden_NW[kept].to(wide) @ weight_VW.to(wide).t()
+    with torch.autocast(hidden_NW.device.type, enabled=False):
+        logits_RV = hidden_NW[kept].to(wide) @ weight_VW.to(wide).t()
     norms_R = logits_RV.logsumexp(1)
     losses_R = norms_R - logits_RV.gather(1, targets_N[kept][:, None]).squeeze(1)
     weights_R = weights_N[kept].to(wide)

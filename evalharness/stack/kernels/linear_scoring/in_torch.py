@@ -6,33 +6,31 @@ import torch
 from torch import Tensor
 
 from evalharness.stack.kernels.linear_scoring import Scored
-from evalharness.stack.layers.linear import rows_times
-
-LOGITS_AT_ONCE = {"cpu": 1 << 22, "cuda": 1 << 27}
-"""Numbers of a chunk of logits at most: 16 MiB of fp32 stay in a processor's cache; a GPU wants to be filled."""
+from evalharness.stack.kernels.linear_scoring.heads import Head, in_chunks
 
 
 @torch.no_grad()
-def linear_scoring(hidden_RW: Tensor, weight_VW: Tensor, targets_R: Tensor) -> Scored:
+def linear_scoring(
+    hidden_RW: Tensor, head: Head, targets_RK: Tensor, *, entropies: bool = False, exact: bool = False
+) -> Scored:
     wide = torch.promote_types(hidden_RW.dtype, torch.float32)
-    hidden_RW, weight_VW = hidden_RW.to(wide), weight_VW.to(wide)
-    rows = len(hidden_RW)
-    scores_R, entropies_R = (hidden_RW.new_empty(rows) for _ in range(2))
-    greedy_R = torch.empty(rows, dtype=torch.bool, device=hidden_RW.device)
-    at_once = max(1, LOGITS_AT_ONCE.get(hidden_RW.device.type, LOGITS_AT_ONCE["cpu"]) // len(weight_VW))
-    for begin in range(0, rows, at_once):
-        at = slice(begin, begin + at_once)
-        logits_CV = rows_times(hidden_RW[at], weight_VW)
-        targets_C1 = targets_R[at, None]
+    scores_RK = torch.empty(targets_RK.shape, dtype=wide, device=hidden_RW.device)
+    greedy_RK = torch.empty(targets_RK.shape, dtype=torch.bool, device=hidden_RW.device)
+    entropies_R = scores_RK.new_empty(len(hidden_RW)) if entropies else None
+    for at, logits_CV in in_chunks(hidden_RW, head):
         likeliest_C1 = logits_CV.argmax(1, keepdim=True)
-        greedy_R[at] = (likeliest_C1 == targets_C1)[:, 0]
-        logits_CV -= logits_CV.gather(1, likeliest_C1)
-        own_C = logits_CV.gather(1, targets_C1)[:, 0]
-        softmax_CV = logits_CV.exp()
-        totals_C = softmax_CV.sum(1)
-        norms_C = totals_C.log()
-        scores_R[at] = own_C - norms_C
-        # A token that cannot be has the logit -inf, and adds nothing: 0 times it would be no number.
-        inner_C = softmax_CV.mul_(logits_CV.clamp_(min=torch.finfo(wide).min)).sum(1)
-        entropies_R[at] = norms_C - inner_C / totals_C
-    return Scored(scores_R, greedy_R, entropies_R)
+        greedy_RK[at] = likeliest_C1 == targets_RK[at]
+        best_C1 = logits_CV.gather(1, likeliest_C1)
+        own_CK = logits_CV.gather(1, targets_RK[at]) - best_C1
+        # In place: what `logsumexp` makes beside the logits no longer fits the processor's cache.
+        logits_CV -= best_C1
+        if entropies_R is None:
+            totals_C1 = logits_CV.exp_().sum(1, keepdim=True)
+        else:
+            softmax_CV = logits_CV.exp()
+            totals_C1 = softmax_CV.sum(1, keepdim=True)
+            # A token that cannot be has the logit -inf, and adds nothing: 0 times it would be no number.
+            inner_C = softmax_CV.mul_(logits_CV.clamp_(min=torch.finfo(wide).min)).sum(1)
+            entropies_R[at] = totals_C1.log()[:, 0] - inner_C / totals_C1[:, 0]
+        scores_RK[at] = own_CK - totals_C1.log()
+    return Scored(scores_RK, greedy_RK, entropies_R)

@@ -1,10 +1,13 @@
-"""Split over keys, so that a few long texts fill a GPU: a program takes `SPLIT` positions for the heads of one group.
+"""One kernel for blocks of rows that read the same pages, and one that merges the parts of a row by their log-sum-exp.
 
-A second kernel weighs the parts by their log-sum-exp, in order. Splits begin at multiples of their size, so that the
-bits of a text do not depend on the texts beside it.
+In `exact` a row is one part: its pages are added up in order of position, in blocks of one shape, so that its bits do
+not depend on what is computed beside it. In `fast` the texts of a group read their path together, and what is long is
+split, so that a few texts fill a GPU.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import triton
@@ -13,42 +16,58 @@ from torch import Tensor
 
 from evalharness.stack.kernels.flash_attention.in_triton import LOG2E, dot, head_block
 from evalharness.stack.kernels.launching import INTERPRETED, on_device_of
+from evalharness.stack.kernels.paged_decode.blocks import FACTS, Blocks
+from evalharness.stack.kernels.paged_decode.plan import PagePlan
 
-SPLIT = 32 if INTERPRETED else 256
-TILE = 16 if INTERPRETED else 64
+PATHS_IN_PAGES = True
+FACTS_OF_BLOCK = tl.constexpr(FACTS)
 
 
-@triton.jit
-def _split(
-    queries, keys, values, pages, lengths, mixed_to, sums_to, query_b, query_h, cache_s, cache_g, pages_b,
-    page, window, scale, repeats, splits,
-    HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_N: tl.constexpr, SPLIT: tl.constexpr,
-    UPCAST: tl.constexpr,
+# A build for other whole numbers or other addresses may have other bits: `exact` wants one for all steps.
+@triton.jit(
+    do_not_specialize=["query_n", "cache_p", "cache_g", "rows", "window"],
+    do_not_specialize_on_alignment=["queries", "positions", "blocks", "table", "mixed_to", "sums_to"],
+)
+def attend(
+    queries, keys, values, positions, blocks, table, sums_to, query_n, query_h, cache_p, cache_s, cache_g,
+    rows, window, scale, heads, repeats, mixed_to,
+    HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, PAGE: tl.constexpr, UPCAST: tl.constexpr,
 ):  # fmt: skip
-    split = tl.program_id(0)
+    """A block's rows, times the heads that read one key head: a running maximum over its pages, in order."""
+    block = blocks + tl.program_id(0) * FACTS_OF_BLOCK
+    row = tl.load(block).to(tl.int64)
+    count = tl.load(block + 1)
+    pages = table + tl.load(block + 2)
+    first = tl.load(block + 3)
+    end = tl.load(block + 4)
+    part = tl.load(block + 5).to(tl.int64)
     group = tl.program_id(1).to(tl.int64)
-    text = tl.program_id(2).to(tl.int64)
-    rows = tl.arange(0, BLOCK_R)
+    numbers = tl.arange(0, BLOCK_M)
     dims = tl.arange(0, BLOCK_D)
-    inside = (rows[:, None] < repeats) & (dims[None, :] < HEAD_DIM)
-    head = group * repeats + rows
-    query = tl.load(queries + text * query_b + head[:, None] * query_h + dims[None, :], inside, 0.0)
-    length = tl.load(lengths + text)
-    first = tl.maximum(length - window, 0)
-    best = tl.full([BLOCK_R], float("-inf"), tl.float32)
-    total = tl.zeros([BLOCK_R], tl.float32)
-    mixed = tl.zeros([BLOCK_R, BLOCK_D], tl.float32)
-    low = tl.maximum(first // BLOCK_N * BLOCK_N, split * SPLIT)
-    high = tl.minimum(length, (split + 1) * SPLIT)
-    for begin in range(low, high, BLOCK_N):
-        at = begin + tl.arange(0, BLOCK_N)
-        slot = tl.load(pages + text * pages_b + at // page, at < length, 0).to(tl.int64) * page + at % page
-        kept = (at[:, None] < length) & (dims[None, :] < HEAD_DIM)
-        place = slot[:, None] * cache_s + group * cache_g + dims[None, :]
+    used = numbers < count * repeats
+    inside = used[:, None] & (dims[None, :] < HEAD_DIM)
+    # Queries that only fill the block are at the position of its last row; a block may have none.
+    own = row + tl.minimum(numbers // repeats, tl.maximum(count - 1, 0))
+    head = group * repeats + numbers % repeats
+    query = tl.load(queries + own[:, None] * query_n + head[:, None] * query_h + dims[None, :], inside, 0.0)
+    places = tl.load(positions + own)
+    best = tl.full([BLOCK_M], float("-inf"), tl.float32)
+    total = tl.zeros([BLOCK_M], tl.float32)
+    mixed = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
+    end = tl.minimum(end, tl.max(places, 0) + 1)
+    low = first + tl.maximum(tl.min(places, 0) - window + 1 - first, 0) // PAGE * PAGE
+    keys += group * cache_g
+    values += group * cache_g
+    for begin in range(low, end, PAGE):
+        page = tl.load(pages + (begin - first) // PAGE).to(tl.int64)
+        at = tl.arange(0, PAGE)
+        kept = (begin + at[:, None] < end) & (dims[None, :] < HEAD_DIM)
+        place = page * cache_p + at[:, None] * cache_s + dims[None, :]
         key = tl.load(keys + place, kept, 0.0)
         value = tl.load(values + place, kept, 0.0)
-        seen = (at >= first) & (at < length)
-        scores = tl.where(seen[None, :], dot(query, tl.trans(key), UPCAST) * (scale * LOG2E), float("-inf"))
+        distance = places[:, None] - (begin + at[None, :])
+        seen = (distance >= 0) & (distance < window)
+        scores = tl.where(seen, dot(query, tl.trans(key), UPCAST) * (scale * LOG2E), float("-inf"))
         new_best = tl.maximum(best, tl.max(scores, 1))
         shift = tl.where(new_best == float("-inf"), 0.0, new_best)
         weights = tl.exp2(scores - shift[:, None])
@@ -57,61 +76,73 @@ def _split(
         mixed = mixed * keep[:, None] + dot(weights.to(value.dtype), value, UPCAST)
         best = new_best
     some = tl.where(total == 0.0, 1.0, total)
-    to = (text * tl.num_programs(1) * repeats + head) * splits + split
-    tl.store(mixed_to + to[:, None] * HEAD_DIM + dims[None, :], mixed / some[:, None], inside)
-    tl.store(sums_to + to, tl.where(total == 0.0, float("-inf"), best + tl.log2(some)), rows < repeats)
+    to = (part * rows + own) * heads + head
+    mixed = (mixed / some[:, None]).to(mixed_to.dtype.element_ty)
+    tl.store(mixed_to + to[:, None] * HEAD_DIM + dims[None, :], mixed, inside)
+    tl.store(sums_to + to, tl.where(total == 0.0, float("-inf"), best + tl.log2(some)), used)
 
 
 @triton.jit
-def _merge(mixed, sums, mixed_to, sums_to, splits, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr):
-    """``sum_i 2^(l_i - max) O_i / sum_i 2^(l_i - max)``, the l to base 2."""
+def _merge(parts_of, sums, mixed_to, parts, count, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr):
+    """``sum_i 2^(l_i - max) O_i / sum_i 2^(l_i - max)``, the l to base 2; `count` is that of rows and heads."""
     row = tl.program_id(0).to(tl.int64)
     dims = tl.arange(0, BLOCK_D)
     best = float("-inf")
-    for split in range(splits):
-        best = tl.maximum(best, tl.load(sums + row * splits + split))
+    for part in range(parts):
+        best = tl.maximum(best, tl.load(sums + part * count + row))
     shift = tl.where(best == float("-inf"), 0.0, best)
     total = 0.0
     added = tl.zeros([BLOCK_D], tl.float32)
-    for split in range(splits):
-        weight = tl.exp2(tl.load(sums + row * splits + split) - shift)
+    for part in range(parts):
+        weight = tl.exp2(tl.load(sums + part * count + row) - shift)
         total += weight
-        added += weight * tl.load(mixed + (row * splits + split) * HEAD_DIM + dims, dims < HEAD_DIM, 0.0)
-    some = tl.where(total == 0.0, 1.0, total)
-    tl.store(mixed_to + row * HEAD_DIM + dims, (added / some).to(mixed_to.dtype.element_ty), dims < HEAD_DIM)
-    tl.store(sums_to + row, tl.where(total == 0.0, float("-inf"), (shift + tl.log2(some)) / LOG2E))
+        # What no block has written is not read.
+        written = tl.where(weight > 0.0, HEAD_DIM, 0)
+        added += weight * tl.load(parts_of + (part * count + row) * HEAD_DIM + dims, dims < written, 0.0)
+    mixed = (added / tl.where(total == 0.0, 1.0, total)).to(mixed_to.dtype.element_ty)
+    tl.store(mixed_to + row * HEAD_DIM + dims, mixed, dims < HEAD_DIM)
+
+
+def attend_blocks(
+    queries_NHD: Tensor, cache_2PSGD: Sequence[Tensor], blocks: Blocks, scale: float, window: int | None
+) -> Tensor:
+    """Outputs [N, H, D] of the rows that blocks have."""
+    count, heads, size = queries_NHD.shape
+    keys_PSGD, values_PSGD = cache_2PSGD
+    mixed_NHD = torch.empty(queries_NHD.shape, dtype=queries_NHD.dtype, device=queries_NHD.device)
+    if not mixed_NHD.numel():
+        return mixed_NHD
+    queries_NHD = queries_NHD if queries_NHD.stride(-1) == 1 else queries_NHD.contiguous()
+    groups = keys_PSGD.shape[2]
+    parts = mixed_NHD[None]
+    if blocks.parts > 1:
+        parts = torch.empty(blocks.parts, count, heads, size, dtype=torch.float32, device=queries_NHD.device)
+    sums = torch.full(parts.shape[:3], -torch.inf, dtype=torch.float32, device=queries_NHD.device)
+    page, longest = keys_PSGD.shape[1], 1 << 30
+    with on_device_of(queries_NHD):
+        attend[(blocks.count, groups)](
+            queries_NHD, keys_PSGD, values_PSGD, blocks.positions, blocks.blocks, blocks.packed, sums,
+            *queries_NHD.stride()[:2], *keys_PSGD.stride()[:3], count, window or longest, scale, heads,
+            heads // groups, parts,
+            HEAD_DIM=size, BLOCK_D=head_block(size), BLOCK_M=blocks.queries, PAGE=page, UPCAST=INTERPRETED,
+            num_warps=4, num_stages=2,
+        )  # fmt: skip
+        if blocks.parts > 1:
+            _merge[(count * heads,)](
+                parts, sums, mixed_NHD, blocks.parts, count * heads, HEAD_DIM=size, BLOCK_D=head_block(size)
+            )
+    return mixed_NHD
 
 
 def paged_decode(
-    queries_BHD: Tensor,
-    cache_2SGD: Tensor,
-    pages_BP: Tensor,
-    lengths_B: Tensor,
+    queries_NHD: Tensor,
+    cache_2PSGD: Tensor,
+    plan: PagePlan,
     *,
-    page: int,
     scale: float,
     window: int | None = None,
-) -> tuple[Tensor, Tensor]:
-    batch, heads, size = queries_BHD.shape
-    groups = cache_2SGD.shape[2]
-    room = pages_BP.shape[1] * page
-    mixed_BHD = torch.empty(queries_BHD.shape, dtype=queries_BHD.dtype, device=queries_BHD.device)
-    sums_BH = torch.empty(batch, heads, dtype=torch.float32, device=queries_BHD.device)
-    if not mixed_BHD.numel():
-        return mixed_BHD, sums_BH
-    queries_BHD = queries_BHD if queries_BHD.stride(-1) == 1 else queries_BHD.contiguous()
-    # By the room of the table and not by the longest text, which is known only to the GPU.
-    splits = max(1, triton.cdiv(room, SPLIT))
-    parts = torch.empty(batch, heads, splits, size, dtype=torch.float32, device=queries_BHD.device)
-    part_sums = torch.empty(batch, heads, splits, dtype=torch.float32, device=queries_BHD.device)
-    repeats = heads // groups
-    with on_device_of(queries_BHD):
-        _split[(splits, groups, batch)](
-            queries_BHD, cache_2SGD[0], cache_2SGD[1], pages_BP, lengths_B, parts, part_sums,
-            *queries_BHD.stride()[:2], *cache_2SGD.stride()[1:3], pages_BP.stride(0),
-            page, room if window is None else window, scale, repeats, splits,
-            HEAD_DIM=size, BLOCK_D=head_block(size), BLOCK_R=head_block(repeats), BLOCK_N=TILE, SPLIT=SPLIT,
-            UPCAST=INTERPRETED, num_warps=4, num_stages=2,
-        )  # fmt: skip
-        _merge[(batch * heads,)](parts, part_sums, mixed_BHD, sums_BH, splits, HEAD_DIM=size, BLOCK_D=head_block(size))
-    return mixed_BHD, sums_BH
+    exact: bool = False,
+    paths: Sequence[Tensor] = (),
+) -> Tensor:
+    blocks = plan.blocks(queries_NHD.shape[1] // cache_2PSGD.shape[3], exact)
+    return attend_blocks(queries_NHD, (cache_2PSGD[0], cache_2PSGD[1]), blocks, scale, window)

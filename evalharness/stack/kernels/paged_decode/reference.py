@@ -1,32 +1,36 @@
-"""Text by text, with its keys and values copied together."""
+"""Row by row, with its keys and values copied together."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from evalharness.stack.kernels.paged_decode.plan import PagePlan
+
+PATHS_IN_PAGES = True
+
 
 def paged_decode(
-    queries_BHD: Tensor,
-    cache_2SGD: Tensor,
-    pages_BP: Tensor,
-    lengths_B: Tensor,
+    queries_NHD: Tensor,
+    cache_2PSGD: Tensor,
+    plan: PagePlan,
     *,
-    page: int,
     scale: float,
     window: int | None = None,
-) -> tuple[Tensor, Tensor]:
-    dtype = torch.promote_types(queries_BHD.dtype, torch.float32)
-    mixed_BHD = torch.zeros_like(queries_BHD)
-    sums_BH = torch.full(queries_BHD.shape[:2], -torch.inf, dtype=dtype, device=queries_BHD.device)
-    groups = cache_2SGD.shape[2]
-    for text, length in enumerate(lengths_B.tolist()):
-        places = torch.arange(max(0, length - window) if window is not None else 0, length, device=pages_BP.device)
-        slots = pages_BP[text, places // page].long() * page + places % page
-        keys_GND, values_GND = cache_2SGD[:, slots].to(dtype).transpose(1, 2)
-        queries_GRD = queries_BHD[text].to(dtype).view(groups, -1, queries_BHD.shape[2])
-        scores_GRN = queries_GRD @ keys_GND.mT * scale
-        if length:
-            sums_BH[text] = scores_GRN.logsumexp(-1).flatten()
-            mixed_BHD[text] = (scores_GRN.softmax(-1) @ values_GND).flatten(0, 1).to(mixed_BHD.dtype)
-    return mixed_BHD, sums_BH
+    exact: bool = False,
+    paths: Sequence[Tensor] = (),
+) -> Tensor:
+    dtype = torch.promote_types(queries_NHD.dtype, torch.float32)
+    mixed_NHD = torch.empty_like(queries_NHD)
+    groups, size = cache_2PSGD.shape[3:]
+    for row, position in enumerate(plan.positions):
+        text = row // plan.width
+        path = plan.paths[text]
+        pages = torch.tensor([*(path.pages if path is not None else ()), *plan.pages[text]], device=cache_2PSGD.device)
+        first = 0 if window is None else max(0, position - window + 1)
+        keys_GND, values_GND = cache_2PSGD[:, pages].flatten(1, 2)[:, first : position + 1].to(dtype).transpose(1, 2)
+        scores_GRN = queries_NHD[row].to(dtype).view(groups, -1, size) @ keys_GND.mT * scale
+        mixed_NHD[row] = (scores_GRN.softmax(-1) @ values_GND).flatten(0, 1).to(mixed_NHD.dtype)
+    return mixed_NHD

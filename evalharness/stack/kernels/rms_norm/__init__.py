@@ -25,16 +25,20 @@ OP = Op(
         Signature(kernel="_backward", arguments=_BACKWARD, constants=({"ADDS": True, "BLOCK": 4096},)),
     ),
     largest=2**16,
+    row_wise=True,
 )
 
 
 def rms_norm(x: Tensor, weight_W: Tensor, epsilon: float) -> Tensor:
-    """``x / sqrt(mean(x^2) + epsilon) * weight`` over the last axis of x [..., W], in fp32 inside."""
+    """``x / sqrt(mean(x^2) + epsilon) * weight`` over the last axis of x [..., W], in fp32 inside.
+
+    It is of the dtype that x and the weight are promoted to: autocast gives bf16 to weights in fp32.
+    """
     found: Tensor = OP.implementation(x, x.shape[-1]).rms_norm(x, weight_W, epsilon)
     return found
 
 
 def add_rms_norm(x: Tensor, residual: Tensor, weight_W: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """``s = x + residual``, in their dtype; returns `rms_norm` of s, and s."""
+    """``s = x + residual``, in the dtype that both are promoted to; returns `rms_norm` of s, and s."""
     found: tuple[Tensor, Tensor] = OP.implementation(x, x.shape[-1]).add_rms_norm(x, residual, weight_W, epsilon)
     return found

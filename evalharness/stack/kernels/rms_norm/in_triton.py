@@ -29,7 +29,7 @@ def _forward(
     if ADDS:
         # Rounded as it is kept, so that the norm is that of what others see.
         added = numbers + tl.load(residual + row * residual_stride + columns, inside, 0.0).to(tl.float32)
-        kept = added.to(x.dtype.element_ty)
+        kept = added.to(total.dtype.element_ty)
         tl.store(total + row * width + columns, kept, inside)
         numbers = kept.to(tl.float32)
     rooted = tl.math.rsqrt(tl.sum(numbers * numbers, 0) / width + epsilon)
@@ -76,8 +76,11 @@ class _RMSNorm(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, residual: Tensor | None, weight_W: Tensor, epsilon: float) -> Any:
         x_NW, weight_W = rows_of(x), weight_W.contiguous()
         residual_NW = x_NW if residual is None else rows_of(residual)
-        y, scale_N = x.new_empty(x.shape), x.new_empty(len(x_NW), dtype=torch.float32)
-        total = x_NW if residual is None else x.new_empty(x.shape)
+        total = x_NW
+        if residual is not None:
+            total = x.new_empty(x.shape, dtype=torch.promote_types(x.dtype, residual.dtype))
+        y = x.new_empty(x.shape, dtype=torch.promote_types(total.dtype, weight_W.dtype))
+        scale_N = x.new_empty(len(x_NW), dtype=torch.float32)
         width, block = x.shape[-1], row_block(x.shape[-1])
         if y.numel():
             with on_device_of(x):
@@ -86,7 +89,7 @@ class _RMSNorm(torch.autograd.Function):
                     epsilon, ADDS=residual is not None, BLOCK=block, num_warps=row_warps(block),
                 )  # fmt: skip
         ctx.save_for_backward(rows_of(total), weight_W, scale_N)
-        ctx.adds = residual is not None
+        ctx.dtypes = x.dtype, None if residual is None else residual.dtype
         return y if residual is None else (y, total)
 
     @staticmethod
@@ -108,4 +111,5 @@ class _RMSNorm(torch.autograd.Function):
                     by_y_NW.stride(0), by_total_NW.stride(0), total_NW.stride(0), each,
                     ADDS=by_total is not None, BLOCK=block, num_warps=row_warps(block),
                 )  # fmt: skip
-        return by_x, by_x if ctx.adds else None, by_weight_SW.sum(0).to(weight_W.dtype), None
+        by_both = (None if dtype is None else by_x.to(dtype) for dtype in ctx.dtypes)
+        return *by_both, by_weight_SW.sum(0).to(weight_W.dtype), None

@@ -27,11 +27,14 @@ OP = Op(
         ),
     ),
     largest=2**11,
+    row_wise=True,
 )
 
 
 def rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """The pairs ``(a, b) = (x[i], x[i + E/2])`` of every head as ``(a cos - b sin, b cos + a sin)``; the rest as it is.
+
+    All of it is of the dtype that x and cos are promoted to: autocast gives bf16 to angles in fp32.
 
     Args:
         x: [..., T, H, D].

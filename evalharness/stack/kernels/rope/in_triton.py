@@ -19,7 +19,7 @@ HEADS = 16
 """That a program turns at most."""
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["places"])  # one kernel for any number of tokens
 def _turn(
     x, cos, sin, y, heads, size, half, places, token_stride, head_stride,
     BACK: tl.constexpr, REST: tl.constexpr, HEADS: tl.constexpr, HALF: tl.constexpr, KEPT: tl.constexpr,
@@ -57,19 +57,21 @@ class _Rope(torch.autograd.Function):
             cos, sin = (part.expand(*x.shape[:-2], 1, -1) for part in (cos, sin))
         cos_TE, sin_TE = (part.reshape(-1, part.shape[-1]).contiguous() for part in (cos, sin))
         ctx.save_for_backward(cos_TE, sin_TE)
-        return _turned(x, cos_TE, sin_TE, back=False)
+        ctx.dtype = x.dtype
+        return _turned(x, cos_TE, sin_TE, torch.promote_types(x.dtype, cos.dtype), back=False)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, by_y: Tensor) -> tuple[Tensor, None, None]:
-        return _turned(by_y, *ctx.saved_tensors, back=True), None, None
+        cos_TE, sin_TE = ctx.saved_tensors
+        return _turned(by_y, cos_TE, sin_TE, ctx.dtype, back=True), None, None
 
 
-def _turned(x: Tensor, cos_TE: Tensor, sin_TE: Tensor, *, back: bool) -> Tensor:
+def _turned(x: Tensor, cos_TE: Tensor, sin_TE: Tensor, dtype: torch.dtype, *, back: bool) -> Tensor:
     x_THD = x.reshape(-1, *x.shape[-2:])
     if x_THD.stride(-1) != 1:
         x_THD = x_THD.contiguous()
-    y = x.new_empty(x.shape)
+    y = x.new_empty(x.shape, dtype=dtype)
     tokens, heads, size = x_THD.shape
     half = cos_TE.shape[-1] // 2
     together = min(HEADS, row_block(heads))

@@ -1,4 +1,4 @@
-"""By the definitions, row by row, in float64."""
+"""By the definitions, row by row, in float64; equally likely tokens come by their ids."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ def sample(
 def _row(logits_V: Tensor, point: float, temperature: float, top_k: float, top_p: float, min_p: float) -> int:
     if temperature == 0:
         return int(logits_V.argmax())
-    kept = kept_probabilities(logits_V, temperature, int(top_k), top_p, min_p)
-    cumulated_V = kept.cumsum(0)
-    found = int((cumulated_V <= point * cumulated_V[-1]).sum())
-    return min(found, int(kept.nonzero()[-1]))
+    kept_K, ids_K = kept(logits_V, temperature, int(top_k), top_p, min_p)
+    cumulated_K = kept_K.cumsum(0)
+    found = int((cumulated_K <= point * cumulated_K[-1]).sum())
+    return int(ids_K[min(found, int(kept_K.nonzero()[-1]))])
 
 
-def kept_probabilities(logits_V: Tensor, temperature: float, top_k: int, top_p: float, min_p: float) -> Tensor:
-    """Probabilities of a row, 0 where they are cut; they do not add up to 1."""
-    weights_V = (logits_V / temperature).softmax(0)
-    kept_V = weights_V >= min_p * weights_V.max()
-    if 0 < top_k < len(weights_V):
-        weights_V = weights_V * (weights_V >= weights_V.topk(top_k).values[-1])
+def kept(logits_V: Tensor, temperature: float, top_k: int, top_p: float, min_p: float) -> tuple[Tensor, Tensor]:
+    """Probabilities and ids of the K tokens that are kept, as they cumulate; those do not add up to 1."""
+    probabilities_V = (logits_V / temperature).softmax(0)
+    if top_k == 0 and top_p >= 1 and min_p == 0:
+        return probabilities_V, torch.arange(len(probabilities_V), device=probabilities_V.device)
+    ranked_K, ids_K = probabilities_V.sort(descending=True, stable=True)
+    ranked_K = ranked_K[: top_k or None]
+    kept_K = ranked_K >= min_p * ranked_K[0]
     if top_p < 1:
-        ranked_V = weights_V.sort(descending=True).values
-        before_V = ranked_V.cumsum(0) - ranked_V
-        reached = max(1, int((before_V < top_p * ranked_V.sum()).sum()))
-        kept_V &= weights_V >= ranked_V[reached - 1]
-    return weights_V * kept_V
+        kept_K &= ranked_K.cumsum(0) - ranked_K < top_p * ranked_K.sum()
+    count = max(1, int(kept_K.sum()))
+    return ranked_K[:count], ids_K[:count]

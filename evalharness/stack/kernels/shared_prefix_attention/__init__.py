@@ -10,25 +10,23 @@ from __future__ import annotations
 from torch import Tensor
 
 from evalharness.stack.kernels.op import Op, Signature
-from evalharness.stack.kernels.shared_prefix_attention.plan import Branch, PrefixPlan
+from evalharness.stack.kernels.paged_decode import OP as PAGED
+from evalharness.stack.kernels.shared_prefix_attention.plan import Branch, Group, PrefixPlan
 
-__all__ = ["OP", "Branch", "PrefixPlan", "shared_prefix_attention"]
+__all__ = ["OP", "Branch", "Group", "PrefixPlan", "shared_prefix_attention"]
 
 OP = Op(
     "shared_prefix_attention",
     (
         Signature(
-            kernel="_exact",
-            arguments={
-                "queries": "*T", "keys": "*T", "values": "*T", "blocks": "*i32", "mixed_to": "*T", "query_m": "i64",
-                "query_h": "i64", "key_c": "i64", "key_g": "i64", "value_c": "i64", "value_g": "i64", "window": "i32",
-                "scale": "fp32", "heads": "i32", "repeats": "i32",
-            },
-            constants=({"HEAD_DIM": 64, "BLOCK_D": 64, "BLOCK_M": 16, "TILE": 64, "UPCAST": False},),
+            kernel="attend",
+            arguments=PAGED.signatures[0].arguments,
+            constants=({"HEAD_DIM": 64, "BLOCK_D": 64, "BLOCK_M": 16, "PAGE": 64, "UPCAST": False},),
         ),
     ),
     largest=256,
-)  # fmt: skip
+    row_wise=True,  # where it is called with `exact`
+)
 
 
 def shared_prefix_attention(
