@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from evalharness.stack.architectures.blocks import BLOCKS, RunBlock, run_block
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.layers.attention import AttentionContext
-from evalharness.stack.layers.linear import PackedLinear, can_pack, pack
+from evalharness.stack.layers.linear import ExactLinear, PackedLinear, can_pack, pack, rows_stand_alone
 from evalharness.stack.layers.lora import effective_weight
 from evalharness.stack.layers.norms import NORMS
 from evalharness.stack.layers.positions import POSITIONS
@@ -76,10 +76,21 @@ class Decoder(nn.Module):
         logits_RV: Tensor = head(outputs)
         return logits_RV
 
-    def pack(self) -> None:
-        """Lay the weights out for inference on a processor, where that is possible; see `layers.linear`."""
+    def pack(self, exact: bool = False) -> None:
+        """Lay the weights out for inference on a processor, where that is possible; see `layers.linear`.
+
+        With `exact`, which an engine in that arithmetic needs on a GPU, no row of a product there depends on others.
+
+        Raises:
+            KernelError: `exact` cannot be had here.
+        """
         head = self.head
-        if can_pack(self.device, self.dtype) and isinstance(head, nn.Linear):
+        if not isinstance(head, nn.Linear):
+            return
+        if exact and rows_stand_alone(self.device, self.dtype):
+            self.head = ExactLinear(effective_weight(head).detach(), None)
+            pack(self, ExactLinear)
+        elif can_pack(self.device, self.dtype):
             self.head = PackedLinear(effective_weight(head).detach().float(), None)
             pack(self)
 

@@ -12,11 +12,7 @@ import torch
 from torch import Tensor
 
 from evalharness.stack.config import ModelConfig
-
-GRAIN = 8
-"""Rows that a product in `exact` has a multiple of: with few rows, products have other bits."""
-TILE = 64
-"""Positions of a tile: tile t holds the positions 64 t to 64 t + 63, whoever asks."""
+from evalharness.stack.kernels.tiles import TILE
 
 
 class Budget:
@@ -170,6 +166,18 @@ class TileStore:
         for layer, old in enumerate(self.layers):
             self.layers[layer] = torch.empty((2, room, *self._shape), **self._options)  # type: ignore[call-overload]
             self.layers[layer][:, : self.capacity] = old[:, : self.capacity]
+
+
+class SharedPath:
+    """Whole tiles of positions at the beginning of several texts."""
+
+    def __init__(self, ids: tuple[int, ...]) -> None:
+        self.ids = ids
+        self.pages: list[int] = []
+        """Tiles of the store that they lie in, where attention reads them there."""
+        self.layers: list[Tensor] = []
+        """Elsewhere: keys and values side by side, for each layer [2, G, shared, D]."""
+        self.users = 0
 
 
 def _room(needed: int, room: int, most: int, device: torch.device) -> int:

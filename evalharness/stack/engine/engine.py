@@ -17,16 +17,20 @@ from torch import Tensor
 
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.engine.attention import LineAttention
-from evalharness.stack.engine.cache import GRAIN, TILE, Budget, TileStore, TokenStore, bytes_per_token
+from evalharness.stack.engine.cache import Budget, SharedPath, TileStore, TokenStore, bytes_per_token
 from evalharness.stack.engine.generation import RunningJob, RunningText, asked_log_probabilities
 from evalharness.stack.engine.line import LinePlan, Stretch
+from evalharness.stack.engine.recorded import RecordedSteps, Recorder
 from evalharness.stack.engine.report import EngineReport
 from evalharness.stack.engine.requests import Job, ScoreJob, Scores
 from evalharness.stack.engine.sampler import draw
 from evalharness.stack.engine.scoring import RunningScore, score_rows
-from evalharness.stack.engine.texts import SharedPath, TextsPlan
 from evalharness.stack.engine.tree import HEAD, Node, Piece, PrefixTree
-from evalharness.stack.errors import GrammarError
+from evalharness.stack.errors import GrammarError, KernelError
+from evalharness.stack.kernels.op import exact_refusal, exactly
+from evalharness.stack.kernels.paged_decode import PagePlan, paths_in_pages
+from evalharness.stack.kernels.tiles import GRAIN, TILE
+from evalharness.stack.layers.linear import ExactLinear
 
 Numerics = Literal["exact", "fast"]
 
@@ -46,8 +50,14 @@ class Engine:
 
     `batch_tokens` bounds the tokens of a step, `kv_bytes` the memory of keys and values that outlive a step,
     `max_texts` the texts that run at once, `guesses` the tokens that are guessed ahead of a text; two engines of one
-    model may share a `budget` and a `report`. In `exact` numerics every result has the same bits whatever is computed
-    beside it, on one kind of processor and build of torch.
+    model may share a `budget` and a `report`. With `record` (`recorded.cuda_graph`) steps of running texts alone are
+    recorded and played again, where Triton computes attention. In `exact` numerics every result has the same bits
+    whatever is computed beside it, on one kind of processor or GPU and build of torch and Triton. On a GPU that takes
+    Triton, and a model that was packed for it.
+
+    Raises:
+        KernelError: `exact` cannot be had on the model's device.
+        ValueError: the model was not packed for `exact`, and is on a GPU.
     """
 
     def __init__(
@@ -63,12 +73,15 @@ class Engine:
         guesses: int = GUESSES,
         budget: Budget | None = None,
         report: EngineReport | None = None,
+        record: Recorder | None = None,
         check: bool = False,
     ) -> None:
         self.model = model
         self.decode = decode
         self.max_length = max_length or model.config.max_length
         self.exact = numerics == "exact"
+        if self.exact:
+            _require_exact(model)
         self.batch_tokens = batch_tokens
         self.max_texts = max_texts
         self.guesses = guesses
@@ -77,6 +90,9 @@ class Engine:
         self._check = check
         self._store = TokenStore(model.config, model.dtype, model.device, self.budget)
         self._tiles = TileStore(model.config, model.dtype, model.device, self.budget)
+        self._recorded = None
+        if record is not None:
+            self._recorded = RecordedSteps(model, self._tiles, self._store, record, exact=self.exact)
         self._tree = PrefixTree(self._store.release)
         self._paths: dict[tuple[int, ...], SharedPath] = {}
         self._texts: list[RunningText] = []
@@ -91,21 +107,25 @@ class Engine:
         `more` says whether jobs like those seen so far are still to come: prefixes that they may share are kept.
         """
         try:
-            while True:
-                for job in arrivals():
-                    self._take_in(job)
-                self._drop_cancelled()
-                keep = more()
-                if not keep:
-                    self._tree.release_kept(awaited=False)
-                if not self._jobs:
-                    return
-                self._step(keep)
-                if self._check:
-                    self.check()
+            with exactly(self.exact):
+                self._serve(arrivals, more)
         except BaseException:
             self._clear()
             raise
+
+    def _serve(self, arrivals: Callable[[], Iterable[Job]], more: Callable[[], bool]) -> None:
+        while True:
+            for job in arrivals():
+                self._take_in(job)
+            self._drop_cancelled()
+            keep = more()
+            if not keep:
+                self._tree.release_kept(awaited=False)
+            if not self._jobs:
+                return
+            self._step(keep)
+            if self._check:
+                self.check()
 
     # ----------------------------------------------------------------------- jobs
 
@@ -183,12 +203,11 @@ class Engine:
             hidden = self._store.hidden[running.end.slots[-1]][None]  # type: ignore[union-attr]
             self._start([running], hidden, keep)
         guesses = self._guess()
-        owners = [text.tiles for text in self._texts]
         lengths = [text.length + 1 + len(guess) for text, guess in zip(self._texts, guesses, strict=True)]
         tiles = [-(-(length - text.shared) // TILE) for text, length in zip(self._texts, lengths, strict=True)]
-        self._tiles.extend(owners, tiles)
-        self._tiles.compact(owners)
-        plan = TextsPlan(self._texts, [1 + len(guess) for guess in guesses], self._tiles, self.model.device)
+        self._tiles.extend([text.tiles for text in self._texts], tiles)
+        self._tiles.compact(self._owners())
+        plan = PagePlan(self._texts, [1 + len(guess) for guess in guesses], TILE, self.model.device)
         pieces = self._choose(plan.rows, self.batch_tokens)
         if pieces and self._too_many(pieces):
             # What cannot be kept must be used at once: the line goes on to the end of a sequence.
@@ -278,7 +297,7 @@ class Engine:
 
     def _pass(
         self,
-        texts: TextsPlan,
+        texts: PagePlan,
         guesses: Sequence[Sequence[int]],
         pieces: list[Piece],
         slots: list[int],
@@ -293,12 +312,15 @@ class Engine:
         for node, begin, end in pieces:
             ids += node.ids[begin:end]
             positions += range(node.start + begin, node.start + end)
+        if self._recorded is not None and self._recorded.possible and not pieces:
+            return self._recorded.run(self._texts, [1 + len(guess) for guess in guesses], ids)
         padding = -len(ids) % GRAIN if self.exact else 0
         self.report.padding += padding
         line = torch.tensor([ids + [0] * padding, positions + [0] * padding], device=device)
         context = LineAttention(
+            texts,
+            self._tiles,
             LinePlan(self._stretches(pieces, texts.rows), texts.rows, device),
-            texts if texts.rows else None,
             self._store,
             torch.tensor(slots, dtype=torch.long, device=device),
             torch.tensor(rows, dtype=torch.long, device=device) - texts.rows,
@@ -312,7 +334,7 @@ class Engine:
 
     def _deliver(
         self,
-        texts: TextsPlan,
+        texts: PagePlan,
         guesses: Sequence[Sequence[int]],
         pieces: list[Piece],
         kept: list[list[int]],
@@ -418,11 +440,21 @@ class Engine:
         ids = tuple(prompt.job.ids[:shared])
         path = self._paths.get(ids)
         if path is None:
-            self.budget.take(shared)
-            where = torch.tensor(slots[:shared], device=self.model.device)
-            layers = [layer.index_select(1, where).transpose(1, 2).contiguous() for layer in self._store.layers]
-            path = self._paths[ids] = SharedPath(ids, layers)
+            path = self._paths[ids] = SharedPath(ids)
+            self._tiles.reserve(shared // TILE)
+            if paths_in_pages(self._store.layers[0]):
+                self._tiles.extend([path.pages], [shared // TILE])
+                self._copy(slots[:shared], [path.pages])
+            else:
+                where = torch.tensor(slots[:shared], device=self.model.device)
+                path.layers = [
+                    layer.index_select(1, where).transpose(1, 2).contiguous() for layer in self._store.layers
+                ]
         return path, slots[shared:]
+
+    def _owners(self) -> list[list[int]]:
+        """The tiles of each text and of each shared path."""
+        return [text.tiles for text in self._texts] + [path.pages for path in self._paths.values()]
 
     def _copy(self, slots: list[int], owners: list[list[int]]) -> None:
         """Put kept tokens into the first tiles of each owner."""
@@ -514,7 +546,7 @@ class Engine:
             path.users -= 1
             if path.users == 0:
                 del self._paths[path.ids]
-                self.budget.give_back(len(path.ids))
+                self._tiles.release(path.pages, len(path.ids) // TILE)
 
     def forget(self) -> None:
         """Let go of what is kept for jobs that are still to come."""
@@ -533,7 +565,7 @@ class Engine:
         free = self._store.free_slots()
         assert not free & set(slots), "a slot in use is free"
         assert len(free) + len(slots) == self._store.capacity, "a slot is lost"
-        tiles = [tile for text in self._texts for tile in text.tiles]
+        tiles = [tile for owned in self._owners() for tile in owned]
         assert len(tiles) == len(set(tiles)), "a tile has two owners"
         spare = self._tiles.free_tiles()
         assert not spare & set(tiles), "a tile in use is free"
@@ -545,6 +577,14 @@ class Engine:
         assert all(len(text.tiles) <= text.reserved for text in self._texts), "a text has more tiles than it reserved"
         used = len(slots) + reserved * TILE + shared
         assert used == self.budget.used <= self.budget.tokens, "memory is miscounted"
+
+
+def _require_exact(model: Decoder) -> None:
+    """That nothing which `exact` needs on a GPU is missing."""
+    if (refusal := exact_refusal(model.device, model.dtype)) is not None:
+        raise KernelError(f"exact arithmetic cannot be had on {model.device}: {refusal}; leave it out, or say fast.")
+    if model.device.type != "cpu" and not isinstance(model.head, ExactLinear):
+        raise ValueError("an engine in exact arithmetic on a GPU needs a model after pack(exact=True)")
 
 
 def _kept(prompt: RunningJob) -> bool:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from evalharness.stack.engine.cache import TILE
+from evalharness.stack.engine.cache import SharedPath
 from evalharness.stack.engine.lookup import PromptLookup
 from evalharness.stack.engine.requests import FinishReason, GenerateJob, Generation, Likeliest, Sampling
 from evalharness.stack.engine.sampler import generator, log_probabilities
 from evalharness.stack.engine.text import TextStream
-from evalharness.stack.engine.texts import SharedPath
 from evalharness.stack.engine.tree import Node
+from evalharness.stack.kernels.tiles import TILE
 
 
 class RunningJob:

@@ -14,7 +14,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from evalharness.stack.engine.cache import TILE
+from evalharness.stack.kernels.shared_prefix_attention import Branch, Group, PrefixPlan
+from evalharness.stack.kernels.tiles import TILE
 
 GROUP_ROWS = 256
 """Rows that share one product over their common path: their scores stay in the cache of a processor."""
@@ -38,49 +39,6 @@ class Stretch:
         return len(self.sources) - self.count
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The keys that only one stretch of a group sees: positions from the end of the common path to its own last."""
-
-    row: int
-    """First row, from the start of the line's prompts."""
-    count: int
-    start: int
-    """Position of the first row."""
-    columns: slice
-    """Where the keys are, up to a whole tile; those behind the last position are hidden by the mask."""
-    first: int
-    """Position of the first column."""
-
-    def visible(self, window: int | None) -> Tensor:
-        """Which rows see which columns, [count, columns]."""
-        rows = torch.arange(self.start, self.start + self.count)[:, None]
-        columns = torch.arange(self.first, self.first + self.columns.stop - self.columns.start)[None, :]
-        seen = columns <= rows
-        return seen if window is None else seen & (rows - columns < window)
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Stretches that see a common path of whole tiles."""
-
-    row: int
-    count: int
-    common: slice
-    """Columns of the common path, which are its positions 0, 1, ..."""
-    parts: tuple[Part, ...]
-
-    @property
-    def shared(self) -> int:
-        """Positions of the common path."""
-        return int(self.common.stop - self.common.start)
-
-    def visible(self, window: int) -> Tensor:
-        """Which rows see which positions of the common path, [count, shared]."""
-        rows = torch.cat([torch.arange(part.start, part.start + part.count) for part in self.parts])
-        return rows[:, None] - torch.arange(self.shared)[None, :] < window
-
-
 @dataclass(slots=True)
 class Columns:
     """Keys and values as a step wants them: a table of columns, filled anew in each layer."""
@@ -96,19 +54,20 @@ class Columns:
 
 
 class LinePlan:
-    """How the rows of one line's stretches attend; `first` is the row of the line that the first stretch begins at."""
+    """How the rows of one line's stretches attend, and what its columns hold.
+
+    `first` is the row of the line that the first stretch begins at; rows of a plan count from there.
+    """
 
     def __init__(self, stretches: Sequence[Stretch], first: int, device: torch.device) -> None:
-        self.first = first
-        self.count = sum(stretch.count for stretch in stretches)
-        self.device = device
+        self._first = first
+        self._device = device
         self._columns = Columns()
-        self.groups = self._make_groups([piece for stretch in stretches for piece in _pieces(stretch)])
-
-    @property
-    def width(self) -> int:
+        groups = self._groups([piece for stretch in stretches for piece in _pieces(stretch)])
+        self.width = len(self._columns.sources)
         """Number of columns."""
-        return len(self._columns.sources)
+        self.prefixes = PrefixPlan(groups, self.width, device)
+        self.count = self.prefixes.rows
 
     @cached_property
     def kept(self) -> tuple[Tensor, Tensor]:
@@ -119,14 +78,15 @@ class LinePlan:
     @cached_property
     def new(self) -> tuple[Tensor, Tensor]:
         """Columns that come from this line, and their rows."""
-        pairs = [(column, ~source) for column, source in enumerate(self._columns.sources) if source < 0]
+        first = self._first
+        pairs = [(column, ~source - first) for column, source in enumerate(self._columns.sources) if source < 0]
         return self._indices(pairs)
 
     def _indices(self, pairs: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-        table = torch.tensor(pairs, dtype=torch.long, device=self.device).view(-1, 2)
+        table = torch.tensor(pairs, dtype=torch.long, device=self._device).view(-1, 2)
         return table[:, 0].contiguous(), table[:, 1].contiguous()
 
-    def _make_groups(self, pieces: list[Stretch]) -> list[Group]:
+    def _groups(self, pieces: list[Stretch]) -> list[Group]:
         groups: list[Group] = []
         path: Sequence[int] = []
         """Sources of the common path that the last group used."""
@@ -136,16 +96,16 @@ class LinePlan:
             sources = members[0].sources[:shared]
             if sources != path[:shared]:
                 common, path = self._columns.add(sources), sources
-            parts = []
+            branches = []
             for piece in members:
                 columns = self._columns.add(piece.sources[shared:])
-                parts.append(Part(piece.row - self.first, piece.count, piece.start, columns, shared))
+                branches.append(Branch(piece.row - self._first, piece.count, piece.start, columns, shared))
             groups.append(
                 Group(
-                    members[0].row - self.first,
+                    members[0].row - self._first,
                     sum(piece.count for piece in members),
                     slice(common.start, common.start + shared),
-                    tuple(parts),
+                    tuple(branches),
                 )
             )
         return groups

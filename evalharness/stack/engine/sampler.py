@@ -1,9 +1,9 @@
 """Draws the next token from logits.
 
 Logits are changed in this order: bias, repetition penalty, presence and frequency penalty, what a constraint allows;
-then ``softmax(logits / temperature)`` is cut by top-k, top-p and min-p. A draw takes one uniform number from the text's
-own generator and reads it off the cumulated probabilities: it depends on that text's logits, history and seed, never on
-what else is in the batch.
+then ``softmax(logits / temperature)`` is cut by top-k, top-p and min-p (`kernels.sampling`). A draw takes one uniform
+number from the text's own generator and reads it off the cumulated probabilities: it depends on that text's logits,
+history and seed, never on what else is in the batch.
 
 Letters in names: R rows, V the vocabulary, K tokens in order of probability.
 """
@@ -19,11 +19,8 @@ import torch
 from torch import Tensor
 
 from evalharness.stack.engine.requests import Constraint, Likeliest, Sampling
-
-LIKELIEST = 1024
-"""Cuts look at this many tokens first: sorting a vocabulary of 49,152 costs twenty times as much."""
-ROWS_AT_ONCE = 16
-"""Probabilities of so many rows at a time stay in a processor's cache."""
+from evalharness.stack.kernels.op import in_exact
+from evalharness.stack.kernels.sampling import sample
 
 
 def generator(seed: int, number: int) -> torch.Generator:
@@ -71,15 +68,27 @@ def draw(logits_RV: Tensor, texts: Sequence[Drawing]) -> list[int]:
 
 
 def _draw(logits_RV: Tensor, texts: Sequence[Drawing]) -> list[int]:
-    ids: list[int] = logits_RV.argmax(-1).tolist()
-    rows = [row for row, text in enumerate(texts) if text.sampling.temperature > 0]
-    for begin in range(0, len(rows), ROWS_AT_ONCE):
-        here = rows[begin : begin + ROWS_AT_ONCE]
-        points = torch.cat([torch.rand(1, generator=texts[row].random, dtype=torch.float64) for row in here])
-        drawn = sample(logits_RV[here], [texts[row].sampling for row in here], points)
-        for row, id in zip(here, drawn, strict=True):
-            ids[row] = id
-    return ids
+    samplings = [text.sampling for text in texts]
+    if all(sampling.temperature == 0 for sampling in samplings):
+        likeliest: list[int] = logits_RV.argmax(-1).tolist()
+        return likeliest
+    points = [
+        torch.rand((), generator=text.random, dtype=torch.float64).item() if text.sampling.temperature > 0 else 0.0
+        for text in texts
+    ]
+
+    def of_rows(values: Sequence[float], dtype: torch.dtype) -> Tensor:
+        return torch.tensor(values, dtype=dtype).to(logits_RV.device)
+
+    drawn: list[int] = sample(
+        logits_RV,
+        of_rows(points, torch.float64),
+        of_rows([sampling.temperature for sampling in samplings], torch.float32),
+        of_rows([min(sampling.top_k, logits_RV.shape[1]) for sampling in samplings], torch.int32),
+        of_rows([sampling.top_p for sampling in samplings], torch.float64),
+        of_rows([sampling.min_p for sampling in samplings], torch.float32),
+    ).tolist()
+    return drawn
 
 
 def adjust(logits_V: Tensor, text: Drawing) -> None:
@@ -113,70 +122,12 @@ def adjust(logits_V: Tensor, text: Drawing) -> None:
         logits_V.masked_fill_(~allowed_V, -torch.inf)
 
 
-def sample(logits_RV: Tensor, samplings: Sequence[Sampling], points: Tensor) -> list[int]:
-    """The ids at `points` in [0, 1) of what each row's tokens cumulate to; every temperature is above 0."""
-    temperatures = torch.tensor([sampling.temperature for sampling in samplings], device=logits_RV.device)
-    probabilities_RV = (logits_RV.float() / temperatures[:, None]).softmax(-1)
-    drawn = [0] * len(samplings)
-    cut: list[int] = []
-    whole: list[int] = []
-    for row, sampling in enumerate(samplings):
-        (cut if sampling.cuts else whole).append(row)
-    if whole:
-        for row, id in zip(whole, _at(probabilities_RV[whole], points[whole]).tolist(), strict=True):
-            drawn[row] = id
-    most = min(LIKELIEST, logits_RV.shape[1])
-    while cut:
-        weights_RK, ids_RK = ranked(probabilities_RV[cut], [samplings[row] for row in cut], most)
-        ids = ids_RK.gather(1, _at(weights_RK, points[cut])[:, None])[:, 0].tolist()
-        on = weights_RK[:, -1].tolist()
-        for row, id in zip(cut, ids, strict=True):
-            drawn[row] = id
-        # Of some rows, tokens behind the likeliest may be kept too.
-        cut = [
-            row
-            for row, weight in zip(cut, on, strict=True)
-            if weight > 0 and most < logits_RV.shape[1] and samplings[row].top_k != most
-        ]
-        most = logits_RV.shape[1]
-    return drawn
-
-
-def ranked(probabilities_RV: Tensor, samplings: Sequence[Sampling], most: int) -> tuple[Tensor, Tensor]:
-    """The `most` likeliest probabilities in falling order, zero where they are cut, and their ids, [R, K].
-
-    Top-k keeps the k likeliest; top-p the fewest that reach p of what is left (Holtzman et al. 2019, arXiv:1904.09751);
-    min-p those of at least p times the likeliest (Nguyen et al. 2024, arXiv:2407.01082).
-    """
-    device, count = probabilities_RV.device, probabilities_RV.shape[1]
-    if most < count:
-        ranked_RK, ids_RK = probabilities_RV.topk(most)
-    else:
-        ranked_RK, ids_RK = probabilities_RV.sort(descending=True, stable=True)
-    top_k = torch.tensor([sampling.top_k or count for sampling in samplings], device=device)
-    top_p = torch.tensor([sampling.top_p for sampling in samplings], dtype=torch.float64, device=device)
-    min_p = torch.tensor([sampling.min_p for sampling in samplings], device=device)
-    kept_RK = torch.arange(ranked_RK.shape[1], device=device) < top_k[:, None]
-    weights_RK = ranked_RK.double() * kept_RK
-    cumulated_RK = weights_RK.cumsum(-1)
-    mass_R1 = torch.where(top_k[:, None] < count, cumulated_RK[:, -1:], 1.0)
-    # At 1 nothing is cut, however the sum is rounded.
-    kept_RK &= (cumulated_RK - weights_RK < top_p[:, None] * mass_R1) | (top_p[:, None] >= 1)
-    kept_RK &= ranked_RK >= min_p[:, None] * ranked_RK[:, :1]
-    return ranked_RK * kept_RK, ids_RK
-
-
-def _at(weights_RK: Tensor, points: Tensor) -> Tensor:
-    """The column of each row in which its share `points` of the cumulated weights falls; never one of weight 0."""
-    cumulated_RK = weights_RK.double().cumsum(-1)
-    totals_R1 = cumulated_RK[:, -1:].contiguous()
-    found_R1 = torch.searchsorted(cumulated_RK, points.to(totals_R1.device)[:, None] * totals_R1, right=True)
-    last_R1 = torch.searchsorted(cumulated_RK, totals_R1)
-    return torch.minimum(found_R1, last_R1)[:, 0]
-
-
 def log_probabilities(logits_RV: Tensor, ids: Sequence[int], most: int) -> list[tuple[float, Likeliest]]:
     """Of each row under the model alone: the log-probability of its id, and the `most` likeliest ids with theirs."""
+    if len(ids) > 1 and in_exact() and logits_RV.device.type != "cpu":
+        # A GPU's sums and sorting follow the number of rows, and where they lie.
+        rows = zip(logits_RV, ids, strict=True)
+        return [found for logits_V, id in rows for found in log_probabilities(logits_V[None].clone(), [id], most)]
     values_RV = logits_RV.float().log_softmax(-1)
     own = values_RV.gather(1, torch.tensor(ids, device=values_RV.device)[:, None])[:, 0].tolist()
     best_RK, ids_RK = values_RV.topk(min(most, values_RV.shape[1]))

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from evalharness.stack.config import AnyConfig
-from evalharness.stack.engine.cache import GRAIN
 from evalharness.stack.engine.requests import ScoreJob, Scores
 from evalharness.stack.engine.tree import Node
-
-LOGITS_AT_ONCE = 1 << 22
-"""Numbers of one chunk of logits: 16 MiB of fp32 stay in a processor's cache, and a window of 8,192 tokens needs no
-more memory than one of 80."""
+from evalharness.stack.kernels.linear_scoring import linear_scoring
+from evalharness.stack.kernels.linear_scoring.heads import Layer
+from evalharness.stack.kernels.tiles import GRAIN
+from evalharness.stack.layers.lora import effective_weight
 
 
 class Projecting(Protocol):
     """A model, as far as the scores of tokens need it."""
 
     @property
-    def config(self) -> AnyConfig: ...
+    def head(self) -> nn.Module:
+        """The vocabulary projection: a linear layer, or one whose weights lie otherwise."""
+        ...
 
-    def logits(self, hidden_RW: Tensor) -> Tensor: ...
+    def outputs(self, hidden_RW: Tensor) -> Tensor:
+        """What the vocabulary projection is multiplied by."""
+        ...
 
 
 class RunningScore:
@@ -64,19 +67,17 @@ def score_rows(
     """
     if exact and hidden_RW.shape[0] % GRAIN:
         hidden_RW = torch.cat([hidden_RW, hidden_RW.new_zeros(-hidden_RW.shape[0] % GRAIN, hidden_RW.shape[1])])
-    rows_P = torch.tensor(rows, device=hidden_RW.device)
-    targets_P = torch.tensor(targets, device=hidden_RW.device)
-    scores_P = torch.empty(len(rows), dtype=torch.float32, device=hidden_RW.device)
-    greedy_P = torch.empty(len(rows), dtype=torch.bool, device=hidden_RW.device)
-    at_once = max(1, LOGITS_AT_ONCE // model.config.vocab_size // GRAIN) * GRAIN
-    for begin in range(0, hidden_RW.shape[0], at_once):
-        logits_CV = model.logits(hidden_RW[begin : begin + at_once])
-        here = ((rows_P >= begin) & (rows_P < begin + at_once)).nonzero()[:, 0]
-        chunk_rows, chunk_targets = rows_P[here] - begin, targets_P[here]
-        likeliest_C = logits_CV.argmax(-1)
-        greedy_P[here] = likeliest_C[chunk_rows] == chunk_targets
-        best_C1 = logits_CV.gather(1, likeliest_C[:, None])
-        scores_P[here] = logits_CV[chunk_rows, chunk_targets] - best_C1[chunk_rows, 0]
-        # In place: what `logsumexp` makes beside the logits no longer fits the processor's cache.
-        scores_P[here] -= logits_CV.sub_(best_C1).exp_().sum(-1).log()[chunk_rows]
-    return scores_P.tolist(), greedy_P.tolist()
+    found: Counter[int] = Counter()
+    places = []
+    for row in rows:
+        places.append(found[row])
+        found[row] += 1
+    most = max(found.values(), default=0)
+    at_P = torch.tensor(rows, dtype=torch.long) * most + torch.tensor(places, dtype=torch.long)
+    # Rows that want fewer targets than others get token 0 in addition, and nobody reads its score.
+    targets_RK = torch.zeros(hidden_RW.shape[0], most, dtype=torch.long)
+    targets_RK.view(-1)[at_P] = torch.tensor(targets, dtype=torch.long)
+    head = effective_weight(model.head) if isinstance(model.head, nn.Linear) else cast(Layer, model.head)
+    scored = linear_scoring(model.outputs(hidden_RW), head, targets_RK.to(hidden_RW.device), exact=exact)
+    log_likelihoods, greedy = scored.log_likelihoods_RK.view(-1).cpu(), scored.greedy_RK.view(-1).cpu()
+    return log_likelihoods[at_P].tolist(), greedy[at_P].tolist()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from evalharness.stack.config import AnyConfig
 
@@ -31,6 +31,11 @@ class PlainModel(Protocol[S]):
 
     @property
     def config(self) -> AnyConfig: ...
+
+    @property
+    def head(self) -> nn.Module:
+        """The vocabulary projection: a linear layer, or one whose weights lie otherwise."""
+        ...
 
     @property
     def device(self) -> torch.device: ...
@@ -55,6 +60,10 @@ class PlainModel(Protocol[S]):
 
     def follow(self, states: Sequence[S], continuations: Sequence[Sequence[int]]) -> list[Tensor]:
         """Of each state the hidden states at all tokens of a continuation behind it, at least one: shape [N, W]."""
+        ...
+
+    def outputs(self, hidden_RW: Tensor) -> Tensor:
+        """What the vocabulary projection is multiplied by, for hidden states of states and of `follow`."""
         ...
 
     def logits(self, hidden_RW: Tensor) -> Tensor:

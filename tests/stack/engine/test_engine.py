@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.stack.engine import scoring
 from evalharness.stack.engine.cache import bytes_per_token
 from evalharness.stack.engine.engine import Engine
 from evalharness.stack.engine.generation import RunningText
 from evalharness.stack.engine.requests import GenerateJob, Sampling, ScoreJob
+from evalharness.stack.kernels.linear_scoring import heads
 from evalharness.stack.layers.attention import WholeSequence
 
 VOCABULARY = 96
@@ -73,7 +73,7 @@ score_jobs = st.lists(ids_of.flatmap(lambda ids: st.tuples(st.just(ids), st.inte
 @given(asked=score_jobs, batch_tokens=st.integers(1, 120), rows_at_once=st.sampled_from([1, 7, 1000]))
 def test_scores_equal_a_pass_of_each_sequence_alone(tiny_model, asked, batch_tokens, rows_at_once):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "LOGITS_AT_ONCE", rows_at_once * VOCABULARY)
+        patch.setitem(heads.LOGITS_AT_ONCE, "cpu", rows_at_once * VOCABULARY)
         results = serve(tiny_model, [score(ids, start) for ids, start in asked], batch_tokens=batch_tokens)
     for (ids, start), result in zip(asked, results, strict=True):
         expected = full_log_probabilities(tiny_model, ids)[start - 1 : -1]

@@ -5,9 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evalharness.stack.engine import sampler
 from evalharness.stack.engine.requests import Sampling
-from evalharness.stack.engine.sampler import adjust, draw, generator, ranked, sample
+from evalharness.stack.engine.sampler import adjust, draw, generator
+from evalharness.stack.kernels.op import using
+from evalharness.stack.kernels.sampling import in_torch
+from evalharness.stack.kernels.sampling.in_torch import ranked, sample
 
 
 class Drawing:
@@ -36,10 +38,24 @@ def definition(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
     return weights / weights.sum()
 
 
+def cuts(samplings):
+    """As tensors, a row each."""
+    return (
+        torch.tensor([sampling.top_k for sampling in samplings], dtype=torch.int32),
+        torch.tensor([sampling.top_p for sampling in samplings], dtype=torch.float64),
+        torch.tensor([sampling.min_p for sampling in samplings]),
+    )
+
+
+def drawn_at(logits, samplings, points):
+    temperatures = torch.tensor([sampling.temperature for sampling in samplings])
+    return sample(logits, points, temperatures, *cuts(samplings)).tolist()
+
+
 def probabilities(logits, sampling, most):
     """What is drawn from, by token."""
     whole = (torch.tensor(logits).float() / sampling.temperature).softmax(0)
-    weights, ids = ranked(whole[None], [sampling], most)
+    weights, ids = ranked(whole[None], *cuts([sampling]), most)
     found = np.zeros(len(logits))
     found[ids[0].numpy()] = weights[0].double().numpy()
     return found / found.sum()
@@ -81,14 +97,14 @@ SAMPLERS = [
 @pytest.mark.parametrize("number", range(len(SAMPLERS)))
 def test_draws_follow_the_definition(number, likeliest, monkeypatch):
     """Chi-square over 20,000 draws, rows of other requests beside them."""
-    monkeypatch.setattr(sampler, "LIKELIEST", likeliest)
+    monkeypatch.setattr(in_torch, "LIKELIEST", likeliest)
     logits = torch.tensor(np.random.default_rng(number).normal(size=12))
     sampling, random = SAMPLERS[number], generator(7, 0)
     neighbours = [other for other in SAMPLERS if other is not sampling]
     rows = torch.stack([logits, *(-logits for _ in neighbours)]).expand(2000, -1, -1)
     points = torch.rand(20_000, generator=random, dtype=torch.float64)
-    drawn = [sample(rows[at % 2000], [sampling, *neighbours], points[[at] * 7])[0] for at in range(4000)]
-    drawn += sample(logits.expand(16_000, -1), [sampling] * 16_000, points[4000:])
+    drawn = [drawn_at(rows[at % 2000], [sampling, *neighbours], points[[at] * 7])[0] for at in range(4000)]
+    drawn += drawn_at(logits.expand(16_000, -1), [sampling] * 16_000, points[4000:])
     expected = definition(logits.numpy(), sampling)
     kept = expected > 0
     counts = np.bincount(drawn, minlength=12)
@@ -105,6 +121,22 @@ def test_a_row_is_drawn_alike_whatever_is_beside_it():
 
     together = draw(logits, texts())
     assert together == [draw(logits[row : row + 1], [text])[0] for row, text in enumerate(texts())]
+
+
+DRAWN = [
+    183, 20, 131, 176, 63, 31, 64, 116, 63, 118, 130, 17, 18, 181, 150, 29, 27, 33, 77, 164, 70, 192, 21, 136, 137, 135,
+    53, 13, 160, 44, 72, 136, 31, 146, 42, 63, 43, 60, 31, 172,
+]  # fmt: skip
+
+
+def test_seeds_draw_what_they_always_drew():
+    """Texts of earlier runs come again, whichever implementation draws."""
+    logits = torch.randn(40, 200, generator=torch.Generator().manual_seed(3)) * 2
+    texts = [Drawing(SAMPLERS[row % len(SAMPLERS)], seed=row) for row in range(40)]
+    assert draw(logits, texts) == DRAWN
+    with using("torch,sampling=triton"):
+        again = [Drawing(SAMPLERS[row], seed=row) for row in range(len(SAMPLERS))]
+        assert draw(logits[: len(again)], again) == DRAWN[: len(again)]
 
 
 def test_penalties_equal_those_of_transformers():

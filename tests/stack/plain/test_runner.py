@@ -205,17 +205,15 @@ def test_those_who_come_later_are_served_and_those_who_left_are_not(model: Any) 
 
 
 def test_what_is_no_number_fails_those_who_asked_for_it(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    logits = model.logits
+    outputs = model.outputs
     bad = ids(4, 9)
     good_W = model.begin(ids(6)).hidden_W
 
     def broken(hidden_RW: Tensor) -> Tensor:
-        found = logits(hidden_RW)
-        whose = (hidden_RW - good_W).abs().amax(-1) > 1e-5
-        found[whose] = torch.nan
-        return found
+        whose = (hidden_RW - good_W).abs().amax(-1, keepdim=True) > 1e-5
+        return outputs(hidden_RW).masked_fill(whose, torch.nan)
 
-    monkeypatch.setattr(model, "logits", broken)
+    monkeypatch.setattr(model, "outputs", broken)
     jobs: list[Job] = [generate(bad), generate(ids(6), max_tokens=1), score((*bad, 5), 4), score((*ids(6), 5), 6)]
     pending = [jobs]
     loop(model).run(lambda: pending.pop() if pending else [])
