@@ -58,7 +58,7 @@ def load_model(spec: str = "smollm2", **options: Any) -> Backend:
 
     Args:
         options: dtype, device, max_length, tokenizer, revision, adapter, batch_tokens, threads, numerics, kv_memory,
-            reasoning, cache, executor, workers, model_options, and the other keys of `RunOptions` about models.
+            weights, reasoning, cache, executor, workers, model_options, and other keys of `RunOptions` about models.
     """
     return load_backend(spec, _options({"task": ("",), **options}, "load_model"))
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from evalharness.backends.checks import Limits, adapter_folder, require_model, torch_device
 from evalharness.backends.stack_errors import stack_errors
 from evalharness.backends.stack_loop import encodes, in_loop, plain_loop, reaches_further, refuse_options_of_engine
+from evalharness.backends.stack_weights import small_weights, with_weights
 from evalharness.errors import EvalHarnessError, ServiceError, UsageError, nearest
 from evalharness.types import (
     BackendInfo,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from evalharness.stack.engine.grammar import Grammars
     from evalharness.stack.engine.requests import Constraint, GenerateJob, Generation, Job, ScoreJob, Scores
     from evalharness.stack.plain.runner import PlainLoop
+    from evalharness.stack.quantization.kinds import Weights
     from evalharness.stack.tokenization.text import TextTokenizer
 
 EMBEDDED = "smollm2"
@@ -87,14 +89,16 @@ def load(
     threads: int | None = None,
     numerics: Numerics | None = None,
     kv_memory: float | None = None,
+    weights: str | None = None,
 ) -> StackBackend:
     """The model that `spec` names: ``smollm2``, a ``.gguf`` file, or a Hugging Face folder. Reads headers only.
 
     `dtype` is fp32 unless told otherwise, `device` the CPU, `max_length` the model's own; `tokenizer` is a file
     or folder to take the tokenizer from instead; `adapter` is a folder with a LoRA adapter as PEFT writes it, which is
     merged into the weights; `threads` are torch's, for the whole process.
-    `numerics` is exact for scores on a CPU and fast for all else unless told otherwise; `kv_memory` bounds keys and
-    values, in GiB, and is a quarter of the memory that is free.
+    `numerics` is exact for scores on a CPU and fast for all else unless told otherwise; on a GPU exact takes Triton.
+    `kv_memory` bounds keys and values, in GiB, and is a quarter of the memory that is free. `weights` are int8 or int4
+    where they are to be made small, after an adapter was merged; the rest of the model computes in `dtype`.
 
     Raises:
         UsageError: no such model, or a value that is not possible.
@@ -110,19 +114,27 @@ def load(
         raise UsageError(f"--kv-memory {kv_memory:g}: give the GiB that keys and values may take.")
     if numerics not in (None, "exact", "fast"):
         raise UsageError(f"--numerics {numerics}: no such arithmetic; {nearest(numerics, ('exact', 'fast'))}")
-    if numerics == "exact" and device not in (None, "cpu"):
-        raise UsageError(f"--numerics exact on {device}: bits are promised on a CPU only; leave it out, or say fast.")
     path = _locate(spec)
     with stack_errors():
+        from evalharness.stack.kernels.told import exact_lacks
+
+        kind = (device or "cpu").partition(":")[0]
+        if numerics == "exact" and (lacking := exact_lacks(kind)) is not None:
+            raise UsageError(f"--numerics exact on {device}: {lacking}; leave it out, or say fast.")
         from evalharness.stack.checkpoints.adapted import open_adapted
 
         checkpoint = open_adapted(path, None if adapter is None else adapter_folder(adapter))
     longest = checkpoint.config.max_length
     if in_loop(checkpoint):
         refuse_options_of_engine(
-            checkpoint.name, exact=numerics == "exact", batch_tokens=batch_tokens, kv_memory=kv_memory
+            checkpoint.name,
+            exact=numerics == "exact",
+            batch_tokens=batch_tokens,
+            kv_memory=kv_memory,
+            weights=weights,
         )
         numerics = "fast"
+    small = small_weights(weights, checkpoint, device or "cpu", exact=numerics == "exact")
     if max_length is not None and max_length > longest and not reaches_further(checkpoint):
         raise UsageError(f"--max-length {max_length}: {checkpoint.name} was made for at most {longest} tokens.")
     return StackBackend(
@@ -135,6 +147,7 @@ def load(
         threads=threads,
         numerics=numerics,
         kv_memory=kv_memory,
+        weights=small,
     )
 
 
@@ -183,6 +196,7 @@ class StackBackend:
         threads: int | None,
         numerics: Numerics | None,
         kv_memory: float | None,
+        weights: Weights | None = None,
     ) -> None:
         self._checkpoint = checkpoint
         self._dtype = dtype
@@ -195,6 +209,7 @@ class StackBackend:
         self._numerics: dict[type, Numerics] = {ScoreRequest: scores, GenerateRequest: numerics or "fast"}
         """By what is asked."""
         self._kv_memory = kv_memory
+        self._weights = weights
         self._engines: dict[Numerics, Engine | PlainLoop[Any]] = {}
         self._grammars: Grammars | None = None
         self._constraints: dict[tuple[str, str], Callable[[], Constraint]] = {}
@@ -203,11 +218,15 @@ class StackBackend:
     def name(self) -> str:
         """For people and file names: ``SmolLM2-135M-Instruct (Q4_1)``."""
         with stack_errors():
-            return f"{self._checkpoint.name} ({self._checkpoint.quantisation})"
+            stored = self._checkpoint.quantisation
+            return f"{self._checkpoint.name} ({stored if self._weights is None else f'{stored}, {self._weights}'})"
 
     @cached_property
     def info(self) -> BackendInfo:
-        """What a record says of the model. The fingerprint is the sha256 of the whole checkpoint (about 1 s a GB)."""
+        """What a record says of the model.
+
+        The fingerprint is the sha256 of the whole checkpoint (about 1 s a GB), and of the kind of small weights.
+        """
         from evalharness.stack.checkpoints.adapted import AdaptedCheckpoint
 
         checkpoint = self._checkpoint
@@ -216,7 +235,7 @@ class StackBackend:
                 name=self.name,
                 kind="stack",
                 accepts=frozenset({"ids"}),
-                fingerprint=checkpoint.fingerprint(),
+                fingerprint=with_weights(checkpoint.fingerprint(), self._weights),
                 numerics=self._arithmetic,
                 max_length=self._max_length,
                 encoder_decoder=encodes(checkpoint),
@@ -228,6 +247,7 @@ class StackBackend:
                     "file": checkpoint.path.name,
                     "quantisation": checkpoint.quantisation,
                     "parameters": checkpoint.parameters,
+                    **({} if self._weights is None else {"weights": self._weights}),
                     **({"adapter": checkpoint.adapter.name} if isinstance(checkpoint, AdaptedCheckpoint) else {}),
                 },
             )
@@ -318,8 +338,13 @@ class StackBackend:
         dtype, device = getattr(torch, self._dtype), torch_device(self._device)
         if in_loop(self._checkpoint):
             return {"fast": plain_loop(self._checkpoint, self.tokenizer, dtype, device, self._max_length)}
-        model = build(self._checkpoint, dtype, device)
-        model.pack()
+        if self._weights is None:
+            model = build(self._checkpoint, dtype, device)
+        else:
+            from evalharness.stack.checkpoints.quantized import build_quantized
+
+            model = build_quantized(self._checkpoint, dtype, device, self._weights)
+        model.pack(exact="exact" in self._numerics.values())
         report = EngineReport(kv_bytes_per_token=bytes_per_token(model.config, model.dtype))
         memory = self._kv_memory * 2**30 if self._kv_memory else _free_memory(model.device) / 4
         budget = Budget(max(1, int(memory) // report.kv_bytes_per_token))

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from evalharness.stack.tokenization.text import TextTokenizer
 
 
-def refuse_options_of_engine(name: str, *, exact: bool, batch_tokens: int | None, kv_memory: float | None) -> None:
+def refuse_options_of_engine(
+    name: str, *, exact: bool, batch_tokens: int | None, kv_memory: float | None, weights: str | None
+) -> None:
     """Refuse what only the engine can do.
 
     Raises:
@@ -24,6 +26,7 @@ def refuse_options_of_engine(name: str, *, exact: bool, batch_tokens: int | None
         "--numerics exact": exact,
         "--batch-tokens": batch_tokens is not None,
         "--kv-memory": kv_memory is not None,
+        "--weights": weights is not None,
     }
     if options := [option for option, there in given.items() if there]:
         raise UsageError(

@@ -52,6 +52,8 @@ def check(
         help="In place of the baseline's.", rich_help_panel=_COMPUTE)] = None,
     numerics: Annotated[str | None, typer.Option(
         help="In place of the baseline's.", rich_help_panel=_COMPUTE)] = None,
+    weights: Annotated[str | None, typer.Option(
+        help="int8 or int4, in place of the baseline's.", rich_help_panel=_COMPUTE)] = None,
     threads: Annotated[int | None, typer.Option(
         help="In place of the baseline's.", rich_help_panel=_COMPUTE)] = None,
     output: Annotated[Path | None, typer.Option(
@@ -82,7 +84,7 @@ def check(
             typer.echo(line)
         return
     given: dict[str, Any] = {"data_dir": data_dir, "include": tuple(include) if include else None, "dtype": dtype,
-                             "numerics": numerics, "threads": threads}  # fmt: skip
+                             "numerics": numerics, "threads": threads, "weights": weights}  # fmt: skip
     candidates, skipped = _candidates(rules, baselines, wanted, candidate, model, given, output, quiet=quiet)
     result = judge(rules, baselines, candidates, look=_look(trend, rules) if sequential else None, skipped=skipped)
     if trend is not None:

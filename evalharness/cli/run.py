@@ -56,6 +56,9 @@ def run(
         rich_help_panel=_ASK)] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.", rich_help_panel=_MODEL)] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...", rich_help_panel=_MODEL)] = None,
+    weights: Annotated[str | None, typer.Option(
+        help="int8 or int4: weights made small as they are read, for models of the stack (docs/models.md).",
+        rich_help_panel=_MODEL)] = None,
     max_length: Annotated[int | None, typer.Option(
         help="Longest sequence of tokens, below the model's own limit.", rich_help_panel=_MODEL)] = None,
     tokenizer: Annotated[str | None, typer.Option(

@@ -31,6 +31,9 @@ def serve(
         min=0, help="Seconds that running requests have left when the server is stopped.")] = 30,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.", rich_help_panel=_MODEL)] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...", rich_help_panel=_MODEL)] = None,
+    weights: Annotated[str | None, typer.Option(
+        help="int8 or int4: weights made small as they are read, for models of the stack (docs/models.md).",
+        rich_help_panel=_MODEL)] = None,
     max_length: Annotated[int | None, typer.Option(
         help="Longest sequence of tokens, below the model's own limit.", rich_help_panel=_MODEL)] = None,
     batch_tokens: Annotated[int | None, typer.Option(
@@ -45,6 +48,7 @@ def serve(
     given = {
         "dtype": dtype,
         "device": device,
+        "weights": weights,
         "max_length": max_length,
         "batch_tokens": batch_tokens,
         "threads": threads,

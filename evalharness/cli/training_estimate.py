@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from evalharness.stack.architectures.decoder import Decoder
     from evalharness.stack.architectures.encoder_decoder import EncoderDecoder
+    from evalharness.stack.architectures.mamba import Mamba
     from evalharness.stack.training.data import BatchSource
     from evalharness.stack.training.options import PretrainOptions
     from evalharness.stack.training.parallel.estimates import Pass
@@ -62,7 +63,7 @@ class _Plan:
     """A training, without its numbers."""
 
     options: PretrainOptions
-    model: Decoder | EncoderDecoder
+    model: Decoder | EncoderDecoder | Mamba
     source: BatchSource
     device: torch.device
     division: Division

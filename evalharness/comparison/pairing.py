@@ -129,6 +129,9 @@ def _notes(baseline: Scores, candidate: Scores, shared: int) -> list[str]:
         old, new = baseline.model.get(key), candidate.model.get(key)
         if old != new and old is not None and new is not None:
             notes.append(f"{key}: {old} and {new}")
+    old, new = (scores.model.get("weights", "as they are stored") for scores in (baseline, candidate))
+    if old != new:
+        notes.append(f"weights: {old} and {new}")
     if baseline.demo:
         notes.append("a bundled sample, not the benchmark")
     return notes

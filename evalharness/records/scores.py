@@ -169,7 +169,7 @@ def _groups(record: RunRecord) -> dict[str, str]:
 def _model(record: RunRecord) -> dict[str, Any]:
     model, details = record.model, record.model.get("details", {})
     found = {key: model.get(key) for key in ("name", "kind", "fingerprint", "tokenizer", "numerics")}
-    found |= {key: details.get(key) for key in ("dtype", "device", "threads", "quantisation", "parameters")}
+    found |= {key: details.get(key) for key in ("dtype", "device", "threads", "quantisation", "weights", "parameters")}
     found["cpu"] = record.environment.get("cpu")
     found["judge"] = record.judge["name"] if record.judge else None
     found["torch"] = record.environment.get("versions", {}).get("torch")

@@ -69,7 +69,11 @@ def _arithmetic(model: Mapping[str, Any]) -> str:
     details = model.get("details", {})
     threads = details.get("threads")
     return _joined(
-        details.get("dtype"), details.get("device"), f"{threads} threads" if threads else None, model.get("numerics")
+        details.get("dtype"),
+        details.get("weights"),
+        details.get("device"),
+        f"{threads} threads" if threads else None,
+        model.get("numerics"),
     )
 
 

@@ -23,6 +23,7 @@ MODEL_OPTIONS = (
     "threads",
     "numerics",
     "kv_memory",
+    "weights",
     "max_tokens_total",
     "max_cost",
 )

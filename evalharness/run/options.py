@@ -69,6 +69,8 @@ class RunOptions(Options):
     """exact: the same bits whatever is computed together; fast: the fastest that is right."""
     kv_memory: float | None = Field(default=None, gt=0)
     """GiB that keys and values may take."""
+    weights: str | None = None
+    """int8 or int4: weights of models of the stack, made small as they are read."""
     threads: int | None = Field(default=None, ge=1)
     """Processor threads."""
     time_limit: float | None = Field(default=None, gt=0)

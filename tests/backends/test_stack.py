@@ -14,6 +14,7 @@ import pytest
 
 from evalharness.backends import stack
 from evalharness.errors import DataError, EvalHarnessError, ServiceError, UsageError
+from evalharness.run.runner import kernels
 from evalharness.stack.checkpoints.load import open_checkpoint
 from evalharness.types import (
     Backend,
@@ -164,6 +165,22 @@ def test_tickets_are_answered_also_those_that_join_and_not_those_cancelled(backe
     assert late[0].result.log_likelihoods[0] == pytest.approx(first[0].result.log_likelihoods[0], abs=1e-4)
 
 
+def test_results_say_which_kernels_computed(backend, monkeypatch):
+    from evalharness.stack.kernels import op
+
+    monkeypatch.setattr(op, "_USED", {})
+    tickets = [score([1, 2, 3, 4], 2), score([1, 2, 3, 4], 2)]
+    with op.using("torch"):
+        backend.answer(Tickets(tickets[:1]))
+    usual = kernels(backend)
+    assert {"glu", "rms_norm", "rope"} <= set(usual)
+    assert all(computed == ["torch"] for computed in usual.values())
+    with op.using("torch,rms_norm=reference,glu=reference"):
+        backend.answer(Tickets(tickets[1:]))
+    assert kernels(backend) == usual | {"glu": ["torch", "reference"], "rms_norm": ["torch", "reference"]}
+    assert tickets[0].result.log_likelihoods == pytest.approx(tickets[1].result.log_likelihoods, abs=1e-5)
+
+
 def test_a_bad_request_fails_alone(backend):
     bad = {
         "41 tokens are more than the 40 that tiny-llama": generate([1] * 41),
@@ -291,7 +308,7 @@ def test_the_embedded_model_answers_without_transformers():
     ("options", "said"),
     [
         ({"numerics": "exakt"}, "--numerics exakt: no such arithmetic; did you mean 'exact'"),
-        ({"numerics": "exact", "device": "meta"}, "bits are promised on a CPU only"),
+        ({"numerics": "exact", "device": "meta"}, "promised on processors and GPUs only; leave it out, or say fast"),
         ({"kv_memory": 0.0}, "--kv-memory 0: give the GiB"),
     ],
 )

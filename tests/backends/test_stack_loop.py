@@ -140,6 +140,7 @@ def test_relative_positions_reach_further_than_a_model_was_made_for(folders):
         ({"numerics": "exact"}, "--numerics exact"),
         ({"batch_tokens": 9}, "--batch-tokens"),
         ({"kv_memory": 1.0}, "--kv-mem"),
+        ({"weights": "int8"}, "--weights"),
     ],
 )
 def test_options_of_the_engine_are_refused(folders, options, option):

@@ -137,6 +137,15 @@ def test_the_intersection_is_used_and_stated(tmp_path: Path) -> None:
     assert found.pair.notes[0].startswith("6 samples are shared, of 10 of the baseline and 6 of the candidate")
 
 
+def test_small_weights_are_noted(tmp_path: Path) -> None:
+    old, new = (scores(tmp_path / name, [1.0, 0.0] * 10) for name in ("a", "b"))
+    small = replace(new, model={**new.model, "weights": "int8"})
+    (found,) = compare([old, small])
+    assert "weights: as they are stored and int8" in found.pair.notes
+    (found,) = compare([small, small])
+    assert not any("weights" in note for note in found.pair.notes)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalharness.stack.checkpoints.adapters import AdapterFolder, require_shape
-from evalharness.stack.checkpoints.load import Checkpoint, open_checkpoint
+from evalharness.stack.checkpoints.load import Checkpoint, Rows, in_blocks, open_checkpoint
 from evalharness.stack.config import AnyConfig
 from evalharness.stack.durable import sha256_of
 from evalharness.stack.errors import CheckpointError
@@ -78,6 +78,9 @@ class AdaptedCheckpoint:
                 f"{self.adapter.path}: the adapter changes '{next(iter(added))}', which {self.path} does not have; it "
                 "is another model's adapter."
             )
+
+    def by_rows(self, numbers: int) -> Iterator[tuple[str, Rows]]:
+        return in_blocks(self.tensors(), numbers)
 
     def stored_name(self, ours: str) -> str:
         return self._base.stored_name(ours)

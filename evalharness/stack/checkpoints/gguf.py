@@ -98,16 +98,29 @@ class GGUFFile:
                 "fetch the file again."
             )
 
+    def entry(self, name: str) -> TensorEntry:
+        """Where a tensor is, and what.
+
+        Raises:
+            CheckpointError: no such tensor.
+        """
+        if name not in self.tensors:
+            raise CheckpointError(f"{self.path} lacks the tensor '{name}'; it is not a complete checkpoint.")
+        return self.tensors[name]
+
     def raw(self, name: str) -> npt.NDArray[np.uint8]:
         """The packed bytes of a tensor; a view of the file.
 
         Raises:
             CheckpointError: no such tensor.
         """
-        entry = self.tensors.get(name)
-        if entry is None:
-            raise CheckpointError(f"{self.path} lacks the tensor '{name}'; it is not a complete checkpoint.")
+        entry = self.entry(name)
         return np.frombuffer(self._map, dtype=np.uint8, count=entry.size, offset=entry.begin)
+
+    def release(self) -> None:
+        """Count what was read of the file no longer as memory of this process; it can be read again."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
 
     def require(self, key: str) -> Any:
         """A metadata value.

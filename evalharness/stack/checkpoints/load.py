@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from evalharness.stack.architectures.composed import COMPOSED, MODEL_TYPE, composed_from_json
 from evalharness.stack.architectures.families.known import FAMILIES, config_from_hub, new_model, runs_in_loop
 from evalharness.stack.architectures.families.values import as_ids
-from evalharness.stack.checkpoints.gguf import GGUFFile
+from evalharness.stack.checkpoints.gguf import Block, GGUFFile
 from evalharness.stack.checkpoints.gguf_models import config_from_gguf, tensor_names
 from evalharness.stack.checkpoints.gguf_tokenizer import from_gguf
 from evalharness.stack.checkpoints.huggingface import DECODER_BEGINS, HuggingFaceFolder
@@ -31,6 +33,14 @@ if TYPE_CHECKING:
 
     from evalharness.stack.architectures.decoder import Decoder
     from evalharness.stack.plain.model import PlainModel
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A tensor that is unpacked one block of rows after another, when it is asked for."""
+
+    shape: tuple[int, ...]
+    blocks: Iterator[Tensor]
 
 
 class Checkpoint(Protocol):
@@ -61,6 +71,10 @@ class Checkpoint(Protocol):
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Every tensor by our name, on the CPU, unpacked but not yet cast."""
+        ...
+
+    def by_rows(self, numbers: int) -> Iterator[tuple[str, Rows]]:
+        """As `tensors`, each in blocks of rows of about so many numbers, where it can be unpacked in parts."""
         ...
 
     def stored_name(self, ours: str) -> str:
@@ -135,33 +149,59 @@ def build_plain(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device
 
 def _filled(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device | str) -> nn.Module:
     """A model made without numbers, which are then put in."""
+    model = empty_model(checkpoint)
+    tensors = {name: tensor.to(device=device, dtype=dtype) for name, tensor in checkpoint.tensors()}
+    if checkpoint.config.tied_embeddings and "embedding.weight" in tensors:
+        tensors["head.weight"] = tensors["embedding.weight"]
+    require_shapes(checkpoint, model, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    model.load_state_dict(tensors, assign=True)
+    if checkpoint.config.tied_embeddings:
+        model.head.weight = model.embedding.weight  # type: ignore[union-attr]
+    return model.eval().requires_grad_(False)
+
+
+def empty_model(checkpoint: Checkpoint) -> nn.Module:
+    """The model of a checkpoint's configuration, without numbers."""
     import torch
 
     with torch.device("meta"):
-        model = new_model(checkpoint.config)
-    tensors = {name: tensor.to(device=device, dtype=dtype) for name, tensor in checkpoint.tensors()}
+        return new_model(checkpoint.config)
+
+
+def require_shapes(checkpoint: Checkpoint, model: nn.Module, found: Mapping[str, tuple[int, ...]]) -> None:
+    """See that a checkpoint has the tensors of an empty model, and no others.
+
+    Raises:
+        CheckpointError: it has not.
+    """
     wanted = model.state_dict()
-    if surplus := sorted(tensors.keys() - wanted.keys()):
+    if surplus := sorted(found.keys() - wanted.keys()):
         raise CheckpointError(
             f"{checkpoint.path}: the weights '{checkpoint.stored_name(surplus[0])}' belong to no part that the "
             "configuration names; it is another model's."
         )
     for name, expected in wanted.items():
-        if name == "head.weight" and checkpoint.config.tied_embeddings:
-            tensors[name] = tensors["embedding.weight"]
-        elif name not in tensors:
+        if name not in found:
             stored = checkpoint.stored_name(name)
             raise CheckpointError(f"{checkpoint.path} lacks the weights '{stored}'; it is not a complete checkpoint.")
-        if tensors[name].shape != expected.shape:
-            found, asked = tuple(tensors[name].shape), tuple(expected.shape)
+        if found[name] != tuple(expected.shape):
             raise CheckpointError(
-                f"{checkpoint.path}: the weights '{checkpoint.stored_name(name)}' have the shape {found}, "
-                f"but the configuration asks for {asked}."
+                f"{checkpoint.path}: the weights '{checkpoint.stored_name(name)}' have the shape {found[name]}, "
+                f"but the configuration asks for {tuple(expected.shape)}."
             )
-    model.load_state_dict(tensors, assign=True)
-    if checkpoint.config.tied_embeddings:
-        model.head.weight = model.embedding.weight  # type: ignore[union-attr]
-    return model.eval().requires_grad_(False)
+
+
+def in_blocks(tensors: Iterator[tuple[str, Tensor]], numbers: int) -> Iterator[tuple[str, Rows]]:
+    """Tensors that are unpacked already as `Checkpoint.by_rows` gives them."""
+    import torch
+
+    for name, tensor in tensors:
+        shape = tuple(tensor.shape)
+        yield name, Rows(shape, iter(torch.split(tensor, _rows_at_once(shape, numbers))))
+
+
+def _rows_at_once(shape: tuple[int, ...], numbers: int) -> int:
+    return max(1, numbers // max(1, prod(shape[1:])))
 
 
 class GGUFCheckpoint:
@@ -192,7 +232,13 @@ class GGUFCheckpoint:
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         for ours, name in tensor_names(self.config):
-            yield ours, self._unpacked(ours, name)
+            (tensor,) = self._blocks(ours, name)
+            yield ours, tensor
+
+    def by_rows(self, numbers: int) -> Iterator[tuple[str, Rows]]:
+        for ours, name in tensor_names(self.config):
+            yield ours, Rows(self.file.entry(name).shape, self._blocks(ours, name, numbers))
+            self.file.release()
 
     def stored_name(self, ours: str) -> str:
         return dict(tensor_names(self.config))[ours]
@@ -200,20 +246,29 @@ class GGUFCheckpoint:
     def fingerprint(self) -> str:
         return _hash_files([self.path])
 
-    def _unpacked(self, ours: str, name: str) -> Tensor:
-        import torch
-
-        from evalharness.stack.quantization.gguf_blocks import dequantize
-
-        # The mapped file is read-only and torch wants to be able to write: one copy of the packed bytes.
-        packed = torch.from_numpy(np.array(self.file.raw(name)))
-        entry = self.file.tensors[name]
-        tensor = dequantize(packed, entry.block.name, entry.block.size).view(entry.shape)
+    def _blocks(self, ours: str, name: str, numbers: int | None = None) -> Iterator[Tensor]:
+        """Blocks of rows of about so many numbers; all of it in one where its rows lie in another order."""
+        entry, raw = self.file.entry(name), self.file.raw(name)
         rotated = {"attention.qkv.query": self.config.heads, "attention.qkv.key": self.config.kv_heads}
         heads = rotated.get(ours.split(".", 2)[-1].rpartition(".")[0])
         if heads is not None and self.file.metadata["general.architecture"] == "llama":
-            return _unpermute(tensor, heads)
-        return tensor
+            yield _unpermute(_unpacked(raw, entry.block, entry.shape), heads)
+        elif numbers is None or len(entry.shape) < 2:
+            yield _unpacked(raw, entry.block, entry.shape)
+        else:
+            rows, size = _rows_at_once(entry.shape, numbers), len(raw) // entry.shape[0]
+            for begin in range(0, len(raw), rows * size):
+                yield _unpacked(raw[begin : begin + rows * size], entry.block, (-1, *entry.shape[1:]))
+
+
+def _unpacked(raw: npt.NDArray[np.uint8], block: Block, shape: tuple[int, ...]) -> Tensor:
+    import torch
+
+    from evalharness.stack.quantization.gguf_blocks import dequantize
+
+    # The mapped file is read-only and torch wants to be able to write: one copy of the packed bytes.
+    packed = torch.from_numpy(np.array(raw))
+    return dequantize(packed, block.name, block.size).view(shape)
 
 
 def _unpermute(tensor: Tensor, heads: int) -> Tensor:
@@ -263,6 +318,9 @@ class FolderCheckpoint:
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         tensors = self.folder.tensors()
         return tensors if self._layout is None else self._layout.ours(tensors)
+
+    def by_rows(self, numbers: int) -> Iterator[tuple[str, Rows]]:
+        return in_blocks(self.tensors(), numbers)
 
     def stored_name(self, ours: str) -> str:
         return ours if self._layout is None else self._layout.stored_name(ours)
