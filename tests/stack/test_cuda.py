@@ -11,7 +11,7 @@ from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.architectures.initial import initialize
 from evalharness.stack.architectures.options import ModelOptions
 from evalharness.stack.engine.engine import Engine
-from evalharness.stack.engine.requests import GenerateJob, ScoreJob
+from evalharness.stack.engine.requests import GenerateJob, Sampling, ScoreJob
 from evalharness.stack.layers.attention import WholeSequence
 from evalharness.stack.training.groups import OptimizerRule
 from evalharness.stack.training.model import TrainingModel
@@ -68,9 +68,10 @@ def full_pass(model: Decoder, ids: tuple[int, ...]) -> torch.Tensor:
     return model.logits(model(line, places, WholeSequence())).log_softmax(-1)
 
 
-def serve(model: Decoder, jobs: list) -> list:
+def serve(model: Decoder, jobs: list, **options) -> list:
     pending = [jobs]
-    Engine(model, lambda ids: "".join(chr(32 + id) for id in ids)).run(lambda: pending.pop() if pending else [])
+    engine = Engine(model, lambda ids: "".join(chr(32 + id) for id in ids), **options)
+    engine.run(lambda: pending.pop() if pending else [])
     return [job.listener.result for job in jobs]
 
 
@@ -99,6 +100,29 @@ def test_the_engine_says_what_a_full_pass_of_each_token_says(decoder):
             assert scores[id] >= scores.max() - 1e-3
             grown.append(id)
         assert len(said) == 12
+
+
+def exact_jobs() -> list:
+    asked = sequences()
+    drawn = Sampling(temperature=0.9, top_p=0.9, seed=4)
+    return [
+        *(ScoreJob(ids=ids, start=len(ids) - 20, listener=Waiting()) for ids in asked),
+        *(GenerateJob(ids=ids, max_tokens=8, log_probabilities=3, listener=Waiting()) for ids in asked[:2]),
+        GenerateJob(ids=asked[2], max_tokens=8, sampling=drawn, n=3, listener=Waiting()),
+    ]
+
+
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-3), (torch.bfloat16, 0.15)])
+def test_in_exact_bits_do_not_depend_on_what_is_computed_beside(decoder, dtype, close):
+    pytest.importorskip("triton")
+    there = copy.deepcopy(decoder).to("cuda", dtype).eval().requires_grad_(False)
+    there.pack(exact=True)
+    alone = [serve(there, [job], numerics="exact")[0] for job in exact_jobs()]
+    assert serve(there, exact_jobs(), numerics="exact") == alone
+    assert serve(there, exact_jobs()[::-1], numerics="exact", batch_tokens=100)[::-1] == alone
+    for ids, result in zip(sequences(), alone, strict=False):
+        expected = full_pass(decoder, ids)[len(ids) - 21 : -1].gather(1, torch.tensor(ids[-20:])[:, None])[:, 0]
+        torch.testing.assert_close(torch.tensor(result.log_likelihoods), expected, atol=close, rtol=0)
 
 
 def batch(device: str) -> Batch:

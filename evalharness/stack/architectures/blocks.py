@@ -46,8 +46,10 @@ class PreNorm(Block):
     """``x + attend(norm(x))``, then ``x + feed(norm(x))`` (Xiong et al. 2020, arXiv:2002.04745; GPT-2, Llama)."""
 
     def forward(self, x_TW: Tensor, positions: Positions, at: tuple[Tensor, ...], context: AttentionContext) -> Tensor:
-        x_TW = x_TW + self.attention(self.attention_norm(x_TW), positions, at, context)
-        return x_TW + self.feed_forward(self.feed_forward_norm(x_TW))  # type: ignore[no-any-return]
+        normed_TW, x_TW = self.feed_forward_norm.of_sum(
+            x_TW, self.attention(self.attention_norm(x_TW), positions, at, context)
+        )
+        return x_TW + self.feed_forward(normed_TW)  # type: ignore[no-any-return]
 
 
 class PostNorm(Block):
@@ -87,8 +89,8 @@ class Sandwich(Block):
 
     def forward(self, x_TW: Tensor, positions: Positions, at: tuple[Tensor, ...], context: AttentionContext) -> Tensor:
         mixed_TW = self.attention(self.attention_norm(x_TW), positions, at, context)
-        x_TW = x_TW + self.attention_end_norm(mixed_TW)
-        return x_TW + self.feed_forward_end_norm(self.feed_forward(self.feed_forward_norm(x_TW)))  # type: ignore[no-any-return]
+        normed_TW, x_TW = self.feed_forward_norm.of_sum(x_TW, self.attention_end_norm(mixed_TW))
+        return x_TW + self.feed_forward_end_norm(self.feed_forward(normed_TW))  # type: ignore[no-any-return]
 
 
 class Parallel(Block):

@@ -93,8 +93,8 @@ class EncoderBlock(nn.Module):
     def forward(self, x_SW: Tensor, bias_HSS: Tensor) -> Tensor:
         queries, keys, values = (each.transpose(-3, -2) for each in self.attention.project(self.attention_norm(x_SW)))
         mixed_SHD = attend(queries, keys, values, bias_HSS).transpose(-3, -2)
-        x_SW = x_SW + self.attention.output(mixed_SHD.flatten(-2))
-        return x_SW + self.feed_forward(self.feed_forward_norm(x_SW))  # type: ignore[no-any-return]
+        normed_SW, x_SW = self.feed_forward_norm.of_sum(x_SW, self.attention.output(mixed_SHD.flatten(-2)))
+        return x_SW + self.feed_forward(normed_SW)  # type: ignore[no-any-return]
 
 
 class DecoderBlock(nn.Module):
@@ -112,10 +112,10 @@ class DecoderBlock(nn.Module):
 
     def forward(self, x_TW: Tensor, context: DecoderContext) -> Tensor:
         mixed_THD = context.attend(self.layer, *self.attention.project(self.attention_norm(x_TW)))
-        x_TW = x_TW + self.attention.output(mixed_THD.flatten(-2))
-        queries_THD = self.cross_attention.queries(self.cross_attention_norm(x_TW))
-        x_TW = x_TW + self.cross_attention.output(context.attend_prompt(self.layer, queries_THD).flatten(-2))
-        return x_TW + self.feed_forward(self.feed_forward_norm(x_TW))  # type: ignore[no-any-return]
+        normed_TW, x_TW = self.cross_attention_norm.of_sum(x_TW, self.attention.output(mixed_THD.flatten(-2)))
+        mixed_THD = context.attend_prompt(self.layer, self.cross_attention.queries(normed_TW))
+        normed_TW, x_TW = self.feed_forward_norm.of_sum(x_TW, self.cross_attention.output(mixed_THD.flatten(-2)))
+        return x_TW + self.feed_forward(normed_TW)  # type: ignore[no-any-return]
 
 
 class Stack(nn.Module):
@@ -201,11 +201,16 @@ class EncoderDecoder(nn.Module):
         x_TW = self.decoder.norm(x_TW)
         return x_TW * self.config.width**-0.5 if self.config.scaled_outputs else x_TW
 
+    def outputs(self, hidden_RW: Tensor) -> Tensor:
+        """What the vocabulary projection is multiplied by: the decoder's norm is in what `forward` returns."""
+        return hidden_RW
+
     def logits(self, hidden_RW: Tensor) -> Tensor:
         """Scores of the next token in fp32 whatever the dtype of the weights, [R, V]; see `Decoder.logits`."""
+        outputs_RW = self.outputs(hidden_RW).float()
         if isinstance(self.head, nn.Linear):
-            return F.linear(hidden_RW.float(), self.head.weight.float())
-        logits_RV: Tensor = self.head(hidden_RW.float())
+            return F.linear(outputs_RW, self.head.weight.float())
+        logits_RV: Tensor = self.head(outputs_RW)
         return logits_RV
 
     # ----------------------------------------------------------------------- token by token

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evalharness.stack.architectures.mamba_config import MambaConfig
+from evalharness.stack.kernels.selective_scan import selective_scan
 from evalharness.stack.layers.linear import PackedLinear, can_pack, pack
 from evalharness.stack.layers.norms import RMSNorm
-from evalharness.stack.layers.selective_scan import scan
 
 TOKENS_AT_ONCE = 512
 """Tokens that are read in one pass: on a GPU the scan holds several times as many states at once."""
@@ -97,9 +97,8 @@ class Mixer(nn.Module):
         steps_BTR, B_BTN, C_BTN = self.x_proj(u_BTE).split(self._split, dim=-1)
         delta_BTE = self.dt_proj(steps_BTR)
         A_EN = -torch.exp(self.A_log.float())
-        u_BTE = u_BTE.float()
-        outputs_BTE, space_BEN = scan(u_BTE, delta_BTE, A_EN, B_BTN.float(), C_BTN.float(), space_BEN)
-        return outputs_BTE + self.D.float() * u_BTE, space_BEN
+        outputs_BTE, space_BEN = selective_scan(u_BTE, delta_BTE, A_EN, B_BTN, C_BTN, space_BEN)
+        return outputs_BTE + self.D.float() * u_BTE.float(), space_BEN
 
 
 class MambaBlock(nn.Module):
@@ -148,9 +147,13 @@ class Mamba(nn.Module):
             spaces.append(space_BEN)
         return x_BTW, Memory(torch.stack(windows), torch.stack(spaces))
 
+    def outputs(self, hidden_RW: Tensor) -> Tensor:
+        """What the vocabulary projection is multiplied by, of rows of what `forward` returns."""
+        return self.norm(hidden_RW)  # type: ignore[no-any-return]
+
     def logits(self, hidden_RW: Tensor) -> Tensor:
         """Scores of the next token, [R, V], of rows of what `forward` returns; in fp32, as `Decoder.logits` says."""
-        outputs_RW = self.norm(hidden_RW).float()
+        outputs_RW = self.outputs(hidden_RW).float()
         head = self.head
         if isinstance(head, nn.Linear):
             return F.linear(outputs_RW, head.weight.float())

@@ -9,27 +9,35 @@ import torch
 
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.architectures.encoder_decoder import EncoderDecoder
+from evalharness.stack.architectures.mamba import Mamba
 from evalharness.stack.training.data import BatchMaker
 from evalharness.stack.training.encoder_decoder_batches import Apart, EncoderDecoderBatch
 from evalharness.stack.training.encoder_decoder_estimates import pair_memory, pair_operations
-from evalharness.stack.training.estimates import Memory, Operations, memory, operations
+from evalharness.stack.training.estimates import Memory, Operations, memory, memory_with, operations
 from evalharness.stack.training.objectives import AnyBatch, Batch
 from evalharness.stack.training.options import PretrainOptions
+from evalharness.stack.training.saved import mamba_activations
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-def operations_of(model: Decoder | EncoderDecoder, options: PretrainOptions, objective: BatchMaker) -> Operations:
+def operations_of(
+    model: Decoder | EncoderDecoder | Mamba, options: PretrainOptions, objective: BatchMaker
+) -> Operations:
     """For each token of a sequence."""
     context, recompute = options.data.context, options.compute.recompute == "blocks"
-    if isinstance(model, Decoder):
+    if not isinstance(model, EncoderDecoder):
         return operations(model, context, recompute=recompute)
     pair = pair_operations(model, *_sides(objective, context), recompute=recompute)
     return Operations(*(round(count / context) for count in (pair.matrices, pair.attention, pair.recomputed)))
 
 
 def memory_of(
-    model: Decoder | EncoderDecoder, options: PretrainOptions, objective: BatchMaker, sequences: int, device: str
+    model: Decoder | EncoderDecoder | Mamba,
+    options: PretrainOptions,
+    objective: BatchMaker,
+    sequences: int,
+    device: str,
 ) -> Memory:
     """For micro-batches of `sequences`.
 
@@ -49,6 +57,9 @@ def memory_of(
             documents=options.data.boundaries,
             device=device,
         )
+    if isinstance(model, Mamba):
+        saved = mamba_activations(model.config, sequences, context, dtype, recompute=recompute)
+        return memory_with(model, options.optimizer, saved, rows=sequences * context, dtype=dtype, device=device)
     read, said = _sides(objective, context)
     return pair_memory(
         model,
@@ -63,7 +74,7 @@ def memory_of(
 
 
 def random_batch(
-    model: Decoder | EncoderDecoder, options: PretrainOptions, objective: BatchMaker, sequences: int
+    model: Decoder | EncoderDecoder | Mamba, options: PretrainOptions, objective: BatchMaker, sequences: int
 ) -> AnyBatch:
     """A batch of tokens that mean nothing, for a trial."""
     random, context = torch.Generator().manual_seed(0), options.data.context
@@ -71,7 +82,7 @@ def random_batch(
     def drawn(length: int) -> torch.Tensor:
         return torch.randint(model.config.vocab_size, (sequences, length), generator=random)
 
-    if isinstance(model, Decoder):
+    if not isinstance(model, EncoderDecoder):
         ids_BS = drawn(context + 1)
         weights_BT = torch.ones(sequences, context)
         return Batch(ids_BS[:, :-1], ids_BS[:, 1:], weights_BT, torch.arange(context), None, None)

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from evalharness.stack.architectures.encoder_decoder import EncoderDecoder, WholeTexts
 from evalharness.stack.corpus.packing import PADDING
 from evalharness.stack.training.encoder_decoder_batches import EncoderDecoderBatch
-from evalharness.stack.training.model import losses_of
+from evalharness.stack.training.model import check_compiled, losses_of
 from evalharness.stack.training.optimizers import shrink_gradient
 from evalharness.stack.training.products import use_fast_products
 
@@ -37,7 +37,9 @@ class EncoderDecoderTrainingModel(nn.Module):
         self.model = model
         self._z_loss, self._embedding_gradient, self._dtype = z_loss, embedding_gradient, dtype
         self._run, self._compiled = run_again if recompute else run, compiled
-        if not compiled:
+        if compiled:
+            check_compiled()
+        else:
             use_fast_products(model)
         self._hidden: Callable[[EncoderDecoderBatch], Tensor] = (
             torch.compile(self._hidden_of) if compiled else self._hidden_of

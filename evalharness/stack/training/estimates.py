@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.architectures.encoder_decoder import EncoderDecoder
+from evalharness.stack.architectures.mamba import Mamba
 from evalharness.stack.kernels.linear_cross_entropy import FEWEST_ROWS, LOGITS
 from evalharness.stack.layers.attention import Attention
 from evalharness.stack.layers.experts import Experts
@@ -153,7 +154,7 @@ def memory(
 
 
 def memory_with(
-    model: Decoder | EncoderDecoder,
+    model: Decoder | EncoderDecoder | Mamba,
     rules: Sequence[OptimizerRule],
     saved: Activations,
     *,

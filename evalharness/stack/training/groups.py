@@ -115,8 +115,8 @@ DEFAULT_RULES = (
 
 
 def kind_of(name: str, parameter: Tensor) -> Kind:
-    """What a parameter of a `Decoder` is, by its name and number of axes."""
-    if parameter.dim() < 2:
+    """What a parameter is, by its name and number of axes; a Mamba's A is no matrix that vectors are multiplied by."""
+    if parameter.dim() < 2 or name.endswith("A_log"):
         return "vector"
     return "embedding" if set(name.split(".")) & set(TABLES) else "matrix"
 

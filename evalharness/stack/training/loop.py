@@ -83,6 +83,8 @@ class Loop:
         self._told = tell
         self._saved = 0
         """The step of the last checkpoint."""
+        self._noted = False
+        """Whether it is written down which kernels compute."""
         self._board: TensorBoard | None = None
 
     def run(self, start: int | None = None) -> Outcome:
@@ -143,6 +145,9 @@ class Loop:
             return spike
         set_rates(training.optimizers, rate_factor(options.schedule, at.step, options.steps))
         update(training.model, training.optimizers)
+        if not self._noted:
+            self._noted = True
+            training.note_kernels()
         tokens = training.tokens(batches, sequences)
         at.step, at.cursor, at.loss = at.step + 1, cursor, gradients.loss
         at.tokens += tokens

@@ -11,7 +11,9 @@ from torch.utils.checkpoint import checkpoint
 
 from evalharness.stack.architectures.blocks import Block, run_block
 from evalharness.stack.architectures.decoder import Decoder
+from evalharness.stack.errors import TrainingError
 from evalharness.stack.kernels.linear_cross_entropy import linear_cross_entropy
+from evalharness.stack.kernels.told import VARIABLE, told_kernels
 from evalharness.stack.layers.attention import AttentionContext
 from evalharness.stack.layers.lora import LoRALinear, effective_weight
 from evalharness.stack.layers.positions import Positions
@@ -21,6 +23,9 @@ from evalharness.stack.training.objectives import Batch
 from evalharness.stack.training.optimizers import shrink_gradient
 from evalharness.stack.training.products import use_fast_products
 
+OF_LAYERS = ("experts", "flash_attention", "glu", "layer_norm", "rms_norm", "rope", "selective_scan")
+"""Ops that a model computes with between its embedding and its head."""
+
 
 class TrainingModel(nn.Module):
     """A decoder and its loss; a module, since data parallelism wraps modules.
@@ -29,6 +34,9 @@ class TrainingModel(nn.Module):
         dtype: of the products of matrices; the weights stay what they are.
         recompute: whether blocks are computed again in the backward pass.
         compiled: whether torch.compile makes kernels of the decoder.
+
+    Raises:
+        TrainingError: `check_compiled`.
     """
 
     def __init__(
@@ -49,7 +57,9 @@ class TrainingModel(nn.Module):
         self._balance_loss, self._balance = balance_loss, Balance(decoder)
         self._tells_experts = tells_experts
         self._run, self._compiled = run_again if recompute else run_block, compiled
-        if not compiled:
+        if compiled:
+            check_compiled()
+        else:
             use_fast_products(decoder)
         self._hidden: Callable[[Batch], Tensor] = torch.compile(self._hidden_of) if compiled else self._hidden_of
 
@@ -102,6 +112,21 @@ class TrainingModel(nn.Module):
     def _hidden_of(self, batch: Batch) -> Tensor:
         hidden_BTW: Tensor = self.decoder.outputs(self.stream(self.embedded(batch), batch))
         return hidden_BTW
+
+
+def check_compiled() -> None:
+    """See that what torch.compile looks into is torch's.
+
+    Raises:
+        TrainingError: `EVALHARNESS_KERNELS` wants Triton for an op of the layers.
+    """
+    told = told_kernels()
+    for name in OF_LAYERS:
+        if told.get(name, told.get("")) == "triton":
+            raise TrainingError(
+                f"compute.compile: torch.compile makes kernels of its own, and {VARIABLE} wants Triton's {name}; leave "
+                "one of them out."
+            )
 
 
 class Targets(Protocol):

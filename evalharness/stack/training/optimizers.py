@@ -1,4 +1,4 @@
-"""Optimizers by name, all of them torch's, and what is done to gradients on their way."""
+"""Optimizers by name, as torch has them, and what is done to gradients on their way."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from evalharness.stack.errors import TrainingError
+from evalharness.stack.kernels.adamw import OP as ADAMW
+from evalharness.stack.training.adamw import AdamW
 from evalharness.stack.training.groups import OptimizerName, OptimizerRule, group_parameters
 
 CLASSES: dict[OptimizerName, str] = {"adamw": "AdamW", "adam": "Adam", "adafactor": "Adafactor", "muon": "Muon"}
@@ -54,6 +56,8 @@ def _optimizer(rule: OptimizerRule, named_parameters: list[tuple[str, Tensor]]) 
     devices = {parameter.device.type for _, parameter in named_parameters}
     if rule.name in ("adamw", "adam") and devices <= {"cpu", "cuda"}:
         arguments["fused"] = True
+        if rule.name == "adamw" and named_parameters and ADAMW.chosen(named_parameters[0][1]) != "torch":
+            found = AdamW
     group = {"params": named_parameters, "base_rate": rule.rate}
     optimizer: Optimizer = found([group], lr=rule.rate, **arguments)
     return optimizer

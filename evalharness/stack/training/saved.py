@@ -16,10 +16,14 @@ from evalharness.stack.architectures.blocks import Block, run_block
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.architectures.encoder_decoder import EncoderDecoder
 from evalharness.stack.architectures.encoder_decoder_config import EncoderDecoderConfig
+from evalharness.stack.architectures.mamba import Mamba
+from evalharness.stack.architectures.mamba_config import MambaConfig
 from evalharness.stack.config import ModelConfig
+from evalharness.stack.kernels.selective_scan.in_torch import numbers_again
 from evalharness.stack.layers.attention import AttentionContext
 from evalharness.stack.layers.experts import Experts
 from evalharness.stack.layers.positions import Positions
+from evalharness.stack.training import mamba_model
 from evalharness.stack.training.attention import BatchAttention
 from evalharness.stack.training.encoder_decoder_batches import EncoderDecoderBatch
 from evalharness.stack.training.encoder_decoder_model import hidden_states, run, tensors_of
@@ -71,7 +75,7 @@ def activations(
                 return run_block(block, x_TW, positions, at, context)
 
         ids_BT = torch.zeros(sequences, length, dtype=torch.long)
-        context = BatchAttention(torch.zeros_like(ids_BT) if documents else None)
+        context = BatchAttention(torch.zeros_like(ids_BT) if documents else None, masks=True)
         with kept.hooks():
             x_BTW = decoder.embedding(ids_BT)
             hidden = decoder.stream(x_BTW, torch.arange(length), context, run_again if recompute else run_block)
@@ -108,6 +112,31 @@ def encoder_decoder_activations(
         with kept.hooks():
             kept.keep(hidden_states(model, batch, model.embedding, run_again if recompute else run))
         return _counted(model, kept, list(within.values()), dtype if recompute else torch.float32)
+
+
+def mamba_activations(
+    config: MambaConfig, sequences: int, length: int, dtype: torch.dtype = torch.float32, *, recompute: bool = False
+) -> Activations:
+    """As `activations`."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        model = Mamba(config)
+        kept, within = _Saved(), {block: _Saved() for block in model.blocks}
+
+        def run_again(block: nn.Module, x_BTW: Tensor, window_BKE: Tensor, space_BEN: Tensor) -> Tensor:
+            for tensor in (x_BTW, window_BKE, space_BEN):
+                kept.keep(tensor)
+            with within[block].hooks():
+                return mamba_model.run(block, x_BTW, window_BKE, space_BEN)
+
+        ids_BT = torch.zeros(sequences, length, dtype=torch.long)
+        with kept.hooks():
+            run = run_again if recompute else mamba_model.run
+            kept.keep(mamba_model.hidden_states(model, model.embedding(ids_BT), run))
+        counted = _counted(model, kept, list(within.values()), dtype if recompute else torch.float32)
+        scan = numbers_again(length, sequences * config.inner_width * config.state_size) * torch.float32.itemsize
+        return counted._replace(again=counted.again + scan)
 
 
 def _counted(model: nn.Module, kept: _Saved, within: Sequence[_Saved], copied: torch.dtype) -> Activations:

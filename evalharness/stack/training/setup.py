@@ -19,11 +19,14 @@ from torch.optim import Optimizer
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.architectures.encoder_decoder import EncoderDecoder
 from evalharness.stack.architectures.encoder_decoder_config import EncoderDecoderConfig
+from evalharness.stack.architectures.mamba import Mamba
 from evalharness.stack.checkpoints.load import open_checkpoint
 from evalharness.stack.checkpoints.save import save_model
-from evalharness.stack.config import AnyConfig, ModelConfig
+from evalharness.stack.config import AnyConfig
 from evalharness.stack.corpus.reading import open_corpus
+from evalharness.stack.durable import write_whole
 from evalharness.stack.errors import TrainingError
+from evalharness.stack.kernels.op import used
 from evalharness.stack.tokenization.text import TextTokenizer, read_json, write_json
 from evalharness.stack.training.balance import told_experts
 from evalharness.stack.training.checkpoints import CheckpointStore, check_model
@@ -34,7 +37,14 @@ from evalharness.stack.training.encoder_decoder_batches import Apart
 from evalharness.stack.training.estimates import operations
 from evalharness.stack.training.log import EVALUATIONS, LOG, Lines
 from evalharness.stack.training.model import TrainingModel
-from evalharness.stack.training.models import begin, build_model, config_to_json, with_config_defaults
+from evalharness.stack.training.models import (
+    TrainedConfig,
+    begin,
+    build_model,
+    check_objective,
+    config_to_json,
+    with_config_defaults,
+)
 from evalharness.stack.training.objective_kinds import make_objective
 from evalharness.stack.training.objectives import AnyBatch
 from evalharness.stack.training.optimizers import make_optimizers
@@ -66,7 +76,7 @@ class TrainingParts(ABC):
     tokenizer: TextTokenizer
     config: AnyConfig
     source: DrawnBatches
-    decoder: Decoder | EncoderDecoder
+    decoder: Decoder | EncoderDecoder | Mamba
     """What is trained."""
     inner: nn.Module
     """What makes losses of batches, by the decoder."""
@@ -210,6 +220,21 @@ class TrainingParts(ABC):
             write_json(path, {**told, "model": self.config_json, "machine": machine(self.device)})
         self.processes.wait()
 
+    def note_kernels(self) -> None:
+        """Write down which implementations of the ops of `kernels` computed in this process, beside those that did
+        before the training was interrupted."""
+        if not self.processes.first:
+            return
+        told = read_json(self.folder / RUN)
+        before: Mapping[str, Sequence[str]] = told.get("kernels", {})
+        found = used()
+        kernels = {
+            op: list(dict.fromkeys((*before.get(op, ()), *found.get(op, ())))) for op in sorted({*before, *found})
+        }
+        if kernels != before:
+            whole = json.dumps({**told, "kernels": kernels}, indent=2, ensure_ascii=False) + "\n"
+            write_whole(self.folder / RUN, whole.encode())
+
     def _require_same(self, before: Mapping[str, Any], told: Mapping[str, Any]) -> None:
         there, here = with_defaults(type(self.options), before.get("options", {})), told["options"]
         if changed := sorted(key for key in {*there, *here} if there.get(key) != here.get(key)):
@@ -273,7 +298,7 @@ def with_defaults(kind: type[TrainingOptions], options: Mapping[str, Any]) -> Ma
 
 def open_data(
     options: PretrainOptions, base: Path, processes: Processes
-) -> tuple[TextTokenizer, ModelConfig | EncoderDecoderConfig, BatchSource]:
+) -> tuple[TextTokenizer, TrainedConfig, BatchSource]:
     """The corpus's tokenizer, the model for it, and the batches of the whole training.
 
     Raises:
@@ -285,6 +310,7 @@ def open_data(
     tokenizer = training_tokenizer(options.tokenizer, base, corpus)
     objective, tokenizer = make_objective(options.objective, tokenizer, options.seed)
     config = model_config(options, tokenizer)
+    check_objective(options, config)
     maker: BatchMaker = Apart(objective, config.start_id) if isinstance(config, EncoderDecoderConfig) else objective
     corpus.require_vocabulary(config.vocab_size)
     source = BatchSource(
@@ -316,7 +342,7 @@ def set_arithmetic(compute: ComputeOptions) -> None:
     torch.use_deterministic_algorithms(compute.deterministic)
 
 
-def model_config(options: PretrainOptions, tokenizer: TextTokenizer) -> ModelConfig | EncoderDecoderConfig:
+def model_config(options: PretrainOptions, tokenizer: TextTokenizer) -> TrainedConfig:
     """The model of a training: its vocabulary is the tokenizer's unless the options say another."""
     ids = tokenizer.tokenizer.get_vocab(with_added_tokens=True).values()
     return options.model.to_config(

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from evalharness.stack.architectures.decoder import Decoder
-from evalharness.stack.architectures.encoder_decoder_config import EncoderDecoderConfig
 from evalharness.stack.architectures.initial import initial_weights
 from evalharness.stack.architectures.options import ModelOptions
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.errors import TrainingError
 from evalharness.stack.training.groups import group_parameters
 from evalharness.stack.training.model import TrainingModel
+from evalharness.stack.training.models import TrainedConfig
 from evalharness.stack.training.objectives import AnyBatch, Batch
 from evalharness.stack.training.optimizers import make_optimizers
 from evalharness.stack.training.options import PretrainOptions
@@ -120,14 +120,14 @@ class SplitTraining(Training):
         return SharedSaver(self.store, self.processes, beside=self.options.checkpoints.beside)
 
 
-def checked(options: PretrainOptions, config: ModelConfig | EncoderDecoderConfig, division: Division) -> ModelConfig:
+def checked(options: PretrainOptions, config: TrainedConfig, division: Division) -> ModelConfig:
     """The configuration of a model that can be divided so.
 
     Raises:
         TrainingError: it cannot.
     """
     if not isinstance(config, ModelConfig):
-        raise TrainingError("parallel: an encoder-decoder is not split over processes; leave data unsharded.")
+        raise TrainingError("parallel: only decoders are split over processes; leave data unsharded.")
     for rule in options.optimizer:
         if rule.name in WHOLE_MATRICES:
             raise TrainingError(
