@@ -3,7 +3,7 @@
     python benchmarks/engine/attention.py [--threads 2] [--dtype float32]
 
 Three heads of keys and values, 64 numbers each, as SmolLM2 has them. Prints one JSON line; the size at which the first
-becomes the faster one is `LARGE` in `evalharness/stack/engine/attention.py`.
+becomes the faster one is `LARGE` in `evalharness/stack/kernels/shared_prefix_attention/in_torch.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import torch
 
-from evalharness.stack.engine import attention
+from evalharness.stack.kernels.shared_prefix_attention import in_torch
 
 SIZES = ((96, 64), (192, 128), (192, 704), (384, 256), (768, 256), (768, 704), (768, 1536))
 """Queries of one key head, and keys."""
@@ -46,8 +46,8 @@ def main() -> None:
             q, k, v = (torch.randn(3, count, 64).to(dtype) for count in (queries, keys, keys))
             took = {}
             for name, large in (("products", 0), ("flash", 1 << 60)):
-                with patch.object(attention, "LARGE", large):
-                    took[name] = best_microseconds(lambda q=q, k=k, v=v: attention.partial_attention(q, k, v, None))  # type: ignore[misc]
+                with patch.object(in_torch, "LARGE", large):
+                    took[name] = best_microseconds(lambda q=q, k=k, v=v: in_torch.partial_attention(q, k, v, None))  # type: ignore[misc]
             found[f"{queries} x {keys}"] = {
                 "products_microseconds": round(took["products"]),
                 "flash_microseconds": round(took["flash"]),

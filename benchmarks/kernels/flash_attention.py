@@ -1,118 +1,100 @@
-"""Flash attention beside torch's: every backend of `scaled_dot_product_attention` that the device has.
+"""Flash attention beside torch's: on a processor `scaled_dot_product_attention` as it chooses, on a GPU each backend.
 
-Prints a JSON line for each kind of mask, forward and backward, with seconds, ratios to the fastest of torch's own, and
-the share of the rate of a product that was measured in the same run.
+Causal, with a window and of packed documents; plain torch gets a mask for the last two.
 
-    python benchmarks/kernels/flash_attention.py [--device cuda] [--dtype bfloat16] [--tokens 4096] [--kinds causal ...]
+    python benchmarks/kernels/flash_attention.py [--device cuda] [--dtype float32 ...] [--rounds 51]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 
 import torch
-from interleaved import ceilings, facts, medians
+from providers import LARGE, LINE, PLAIN, both_passes, every_dtype, implementations, normal, shapes, tell
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
-from evalharness.stack.kernels.flash_attention import causal, flash_attention, packed
-from evalharness.stack.kernels.op import using
+from evalharness.stack.kernels.flash_attention import causal, packed
 
 BACKENDS = {
-    "flash": SDPBackend.FLASH_ATTENTION,
-    "cudnn": SDPBackend.CUDNN_ATTENTION,
-    "efficient": SDPBackend.EFFICIENT_ATTENTION,
-    "math": SDPBackend.MATH,
+    "SDPA flash": SDPBackend.FLASH_ATTENTION,
+    "SDPA cuDNN": SDPBackend.CUDNN_ATTENTION,
+    "SDPA efficient": SDPBackend.EFFICIENT_ATTENTION,
 }
+BACKWARD = 3.5
+"""Products of both passes together by those of the forward pass."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="bfloat16")
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--tokens", type=int, default=4096)
-    parser.add_argument("--heads", type=int, default=16)
-    parser.add_argument("--kv-heads", type=int, default=4)
-    parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--kinds", nargs="+", default=["causal", "window", "documents"])
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    device, dtype = torch.device(options.device), getattr(torch, options.dtype)
-    rate = ceilings(device, dtype)["product_operations_a_second"]
-    for kind in options.kinds:
-        compare(kind, options, device, dtype, rate)
+def main(asked: argparse.Namespace) -> None:
+    kinds = shapes(
+        asked,
+        small=(1, 24, 2, 1, 16), large=(2, 4096, 32, 8, 128), line=(1, 1024, 9, 3, 64), training=(16, 256, 4, 4, 32),
+    )  # fmt: skip
+    if LINE in kinds:
+        kinds["SmolLM2, 32 tokens"] = (1, 32, 9, 3, 64)
+    for case, (batch, count, heads, groups, size) in kinds.items():
+        given = [normal(asked, batch, count, each, size, gradient=True) for each in (heads, groups, groups)]
+        for kind in ("causal", "window", "documents") if count >= 1024 or asked.small else ("causal",):
+            compare(asked, case, kind, given)
 
 
-def compare(kind: str, options: argparse.Namespace, device: torch.device, dtype: torch.dtype, rate: float) -> None:
-    count, scale = options.tokens, options.size**-0.5
-    documents_BT = (torch.arange(count, device=device) // (count // 8))[None]
+def compare(asked: argparse.Namespace, case: str, kind: str, given: list[Tensor]) -> None:
+    (batch, count, heads, size), groups = given[0].shape, given[1].shape[2]
+    documents_BT = (torch.arange(count, device=asked.device) // (count // 8))[None]
     intervals = {
-        "causal": lambda: causal(count, count, device=device),
-        "window": lambda: causal(count, count, window=count // 8, device=device),
+        "causal": lambda: causal(count, count, device=asked.device),
+        "window": lambda: causal(count, count, window=count // 8, device=asked.device),
         "documents": lambda: packed(count, documents_BT=documents_BT),
     }[kind]()
     mask = None if kind == "causal" else intervals.visible()[:, None]
-    shape = (options.batch, count)
-    queries = torch.randn(*shape, options.heads, options.size, device=device).to(dtype).requires_grad_()
-    keys, values = (
-        torch.randn(*shape, options.kv_heads, options.size, device=device).to(dtype).requires_grad_() for _ in range(2)
-    )
+    scale = size**-0.5
 
-    def theirs() -> Tensor:
+    def plain() -> Tensor:
         return scaled_dot_product_attention(
-            *(part.transpose(1, 2) for part in (queries, keys, values)),
-            attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=True,
+            *(part.transpose(1, 2) for part in given),
+            attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=heads != groups,
         ).transpose(1, 2)  # fmt: skip
 
-    def ours() -> Tensor:
-        return flash_attention(queries, keys, values, intervals, scale=scale)[0]
+    def ours(module) -> Tensor:  # type: ignore[no-untyped-def]
+        return module.flash_attention(*given, intervals, scale=scale)[0]
 
-    forward: dict[str, Callable[[], Tensor]] = {}
-    for name in ["torch", *(["triton"] if device.type == "cuda" else [])]:
-        forward[name] = lambda name=name: under(using(name), ours)  # type: ignore[misc]
-    for name, backend in BACKENDS.items():
-        attempt = lambda backend=backend: under(sdpa_kernel(backend), theirs)  # type: ignore[misc]  # noqa: E731
-        try:
-            attempt()
-        except RuntimeError:
-            continue  # this device or mask is none of the backend's
-        forward[f"sdpa {name}"] = attempt
-    backward = {}
-    for name, function in forward.items():
-        mixed = function()
-        gradient = torch.ones_like(mixed)
-        backward[name] = lambda mixed=mixed, gradient=gradient: torch.autograd.grad(  # type: ignore[misc]
-            mixed, (queries, keys, values), gradient, retain_graph=True
-        )
-    pairs = int((intervals.end_BT - intervals.first_BT).sum()) * options.batch // len(intervals.first_BT)
-    operations = 4 * pairs * options.heads * options.size
-    for direction, functions, times in (("forward", forward, 1.0), ("backward", backward, 2.5)):
-        found = medians(functions, device, options.rounds)
-        fastest = min(value for name, value in found.items() if name.startswith("sdpa"))
-        line = {
-            "op": "flash_attention", "kind": kind, "direction": direction, "tokens": count,
-            "heads": [options.heads, options.kv_heads], "size": options.size, **facts(device, dtype),
-            "milliseconds": {name: round(value * 1e3, 3) for name, value in found.items()},
-            "times_as_fast_as_sdpa": {
-                name: round(fastest / value, 2) for name, value in found.items() if not name.startswith("sdpa")
-            },
-            "share_of_product_rate": {
-                name: round(operations * times / value / rate, 3) for name, value in found.items()
-            },
-        }  # fmt: skip
-        print(json.dumps(line), flush=True)
+    functions: dict[str, Callable[[], Tensor]] = {**implementations("flash_attention", asked, ours), PLAIN: plain}
+    if case == LARGE:
+        functions |= {name: under(backend, plain) for name, backend in BACKENDS.items() if able(backend, plain)}
+    pairs = batch * int((intervals.end_BT - intervals.first_BT).sum()) // len(intervals.first_BT)
+    operations = 4 * pairs * heads * size
+    shape = {"batch": batch, "tokens": count, "heads": [heads, groups], "size": size}
+    for passes, calls, times in (
+        ("forward", functions, 1.0),
+        ("both", {name: gradients(function, given) for name, function in functions.items()}, BACKWARD),
+    ):
+        name = "flash_attention" if kind == "causal" else f"flash_attention, {kind}"
+        tell(name, passes, shape, calls, asked, case=case, operations=operations * times)
 
 
-def under(context, function):  # type: ignore[no-untyped-def]
-    with context:
-        return function()
+def gradients(function: Callable[[], Tensor], given: list[Tensor]) -> Callable[[], object]:
+    return lambda: both_passes(function(), *given)
+
+
+def under(backend: SDPBackend, function: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    def computed() -> Tensor:
+        with sdpa_kernel(backend):
+            return function()
+
+    return computed
+
+
+def able(backend: SDPBackend, function: Callable[[], Tensor]) -> bool:
+    """Whether a backend takes these numbers and this mask on this device."""
+    try:
+        under(backend, function)().sum().backward()
+    except RuntimeError:
+        return False
+    return True
 
 
 if __name__ == "__main__":
-    main()
+    for asked in every_dtype(__doc__):
+        main(asked)

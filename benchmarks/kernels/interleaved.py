@@ -3,20 +3,60 @@
 from __future__ import annotations
 
 import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 
+SHORTEST = 1e-3
+"""Seconds that are timed at a time at least on a processor: shorter calls are repeated."""
+AHEAD = 2_000_000
+"""Clocks that a GPU waits before it is timed, about a millisecond: Python then launches everything before it begins."""
+CACHED = 1 << 28
+"""Bytes that are written before each call, so that a GPU's cache holds nothing of the last one."""
 
-def seconds(function: Callable[[], object], device: torch.device) -> float:
+
+def times(
+    functions: Mapping[str, Callable[[], object]], device: torch.device, rounds: int = 15, budget: float | None = None
+) -> dict[str, list[float]]:
+    """Seconds of each in every round; a round has one of each, so that a busy neighbour is everyone's.
+
+    Every second round goes backwards, so that no one always comes behind the same other.
+
+    Args:
+        budget: seconds after which no round begins, but for the first five.
+    """
+    repeats = {name: _repeats(function, device) for name, function in functions.items()}
+    found: dict[str, list[float]] = {name: [] for name in functions}
+    began = time.perf_counter()
+    for number in range(rounds):
+        if budget is not None and number >= 5 and time.perf_counter() - began > budget:
+            break
+        for name in list(functions)[:: -1 if number % 2 else 1]:
+            found[name].append(seconds(functions[name], device, repeats[name]))
+    return found
+
+
+def medians(functions: Mapping[str, Callable[[], object]], device: torch.device, rounds: int = 15) -> dict[str, float]:
+    """Median seconds of each."""
+    return {name: statistics.median(found) for name, found in times(functions, device, rounds).items()}
+
+
+def seconds(function: Callable[[], object], device: torch.device, repeats: int = 1) -> float:
+    """Of one call; on a GPU the time of its own, without that of launching."""
     if device.type != "cuda":
         began = time.perf_counter()
-        function()
-        return time.perf_counter() - began
+        for _ in range(repeats):
+            function()
+        return (time.perf_counter() - began) / repeats
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda._sleep(AHEAD)
+    _written(device).zero_()
     start.record()
     function()
     end.record()
@@ -24,16 +64,18 @@ def seconds(function: Callable[[], object], device: torch.device) -> float:
     return start.elapsed_time(end) / 1e3
 
 
-def medians(functions: Mapping[str, Callable[[], object]], device: torch.device, rounds: int = 15) -> dict[str, float]:
-    """Median seconds of each; every round has one of each, so that a busy neighbour is everyone's."""
-    for function in functions.values():
-        function()
-        function()
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(rounds):
-        for name, function in functions.items():
-            times[name].append(seconds(function, device))
-    return {name: statistics.median(found) for name, found in times.items()}
+def _repeats(function: Callable[[], object], device: torch.device) -> int:
+    """How often a call is repeated to be timed; it is warm afterwards."""
+    function()
+    function()
+    if device.type == "cuda":
+        return 1
+    return max(1, min(200, round(SHORTEST / seconds(function, device))))
+
+
+@cache
+def _written(device: torch.device) -> torch.Tensor:
+    return torch.empty(CACHED, dtype=torch.uint8, device=device)
 
 
 def ceilings(device: torch.device, dtype: torch.dtype) -> dict[str, float]:
@@ -52,8 +94,17 @@ def ceilings(device: torch.device, dtype: torch.dtype) -> dict[str, float]:
 
 def facts(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
     """What a line of results says of where it comes from."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "processor"
     return {
-        "device": name, "dtype": str(dtype).removeprefix("torch."), "torch": torch.__version__,
+        "device": device_name(device), "dtype": str(dtype).removeprefix("torch."), "torch": torch.__version__,
         "threads": torch.get_num_threads(), "load": round(os.getloadavg()[0], 1),
     }  # fmt: skip
+
+
+@cache
+def device_name(device: torch.device) -> str:
+    """As its maker calls it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"{next(named, platform.machine())}, {len(os.sched_getaffinity(0))} cores"

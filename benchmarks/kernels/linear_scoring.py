@@ -1,39 +1,47 @@
 """linear_scoring beside the logits of all rows at once; on a GPU with the peaks of memory.
 
-python benchmarks/kernels/linear_scoring.py [--device cuda] [--rounds 15]
+python benchmarks/kernels/linear_scoring.py [--device cuda] [--dtype float32 ...] [--rounds 51]
 """
 
 from __future__ import annotations
 
-import torch
-from providers import compiled, implementations, normal, options, tell
+import argparse
 
-from evalharness.stack.kernels.linear_scoring import reference
+import torch
+from providers import ONE, PLAIN, compiled, every_dtype, implementations, normal, shapes, tell
+
+
+def whole(hidden, weight, targets, entropies):
+    """What is told of each row: log-likelihood, greedy match and entropy; logits in fp32, since those of bf16 tie."""
+    logits = hidden.float() @ weight.float().t()
+    logs = logits.log_softmax(1)
+    return logs.gather(1, targets), logits.argmax(1, keepdim=True) == targets, -(logs.exp() * logs).sum(1)
 
 
 @torch.no_grad()
-def main() -> None:
-    asked = options(__doc__)
-    on_gpu = asked.device == "cuda"
-    rows, width, vocabulary = (8, 16, 200) if asked.small else (8192, 4096, 128256) if on_gpu else (1024, 576, 49152)
-    hidden, weight = normal(asked, rows, width), normal(asked, vocabulary, width)
-    targets = torch.randint(0, vocabulary, (rows,), device=asked.device)
+def main(asked: argparse.Namespace) -> None:
+    kinds = shapes(
+        asked,
+        small=(8, 16, 200), large=(8192, 4096, 128256), line=(256, 576, 49152), one=(1, 576, 49152),
+        training=(1024, 128, 257),
+    )  # fmt: skip
+    for case, (rows, width, vocabulary) in kinds.items():
+        if case == ONE and asked.dtype != torch.float32:
+            continue  # most of it is to make the whole weight fp32, which the engine does once
+        hidden, weight = normal(asked, rows, width), normal(asked, vocabulary, width)
+        targets = torch.randint(0, vocabulary, (rows, 1), device=asked.device)
 
-    def call(function):
-        return function(hidden, weight, targets)
+        def call(function, given=(hidden, weight, targets)):
+            return function(*given, entropies=True)
 
-    def whole(hidden, weight, targets):
-        logits = (hidden @ weight.t()).float()
-        logs = logits.log_softmax(1)
-        entropies = -(logs.exp() * logs).sum(1)
-        return logs.gather(1, targets[:, None])[:, 0], logits.argmax(1) == targets, entropies
-
-    calls = implementations("linear_scoring", asked, lambda module: call(module.linear_scoring))
-    calls |= {"plain": lambda: call(whole), "reference": lambda: call(reference.linear_scoring)}
-    calls |= compiled(asked, call, whole)
-    shape = {"rows": rows, "width": width, "vocabulary": vocabulary}
-    tell("linear_scoring", "forward", shape, calls, asked, operations=2 * rows * width * vocabulary)
+        calls = implementations("linear_scoring", asked, lambda module, call=call: call(module.linear_scoring))
+        calls[PLAIN] = lambda call=call: call(whole)
+        calls |= compiled(asked, call, whole)
+        shape = {"rows": rows, "width": width, "vocabulary": vocabulary}
+        operations = 2 * rows * width * vocabulary
+        tell("linear_scoring", "forward", shape, calls, asked, case=case, operations=operations)
 
 
 if __name__ == "__main__":
-    main()
+    for asked in every_dtype(__doc__):
+        main(asked)

@@ -1,88 +1,90 @@
-"""Attention of one new token of each text to its pages, beside torch's own over the same keys side by side.
+"""Attention of the new token of each text to its pages, beside torch's own over the same keys side by side.
 
-Prints a JSON line, with the share of the bandwidth of a copy at which keys and values are read; and one for store_kv.
+store_kv comes with it, beside an assignment by index. A line of SmolLM2 is 64 texts of 700 tokens; in the second such
+line half of the tokens are a path that all share, which the plain call reads once for each text.
 
-    python benchmarks/kernels/paged_decode.py [--device cuda] [--dtype bfloat16] [--texts 32] [--length 4096]
+python benchmarks/kernels/paged_decode.py [--device cuda] [--dtype float32 ...] [--rounds 51]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-from interleaved import ceilings, facts, medians
+from providers import PLAIN, every_dtype, implementations, normal, shapes, tell
 from torch.nn.functional import scaled_dot_product_attention
 
-from evalharness.stack.kernels.op import using
-from evalharness.stack.kernels.paged_decode import paged_decode
-from evalharness.stack.kernels.store_kv import store_kv
+from evalharness.stack.kernels.paged_decode import PagePlan
+from evalharness.stack.kernels.tiles import TILE
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="bfloat16")
-    parser.add_argument("--texts", type=int, default=32)
-    parser.add_argument("--length", type=int, default=4096)
-    parser.add_argument("--page", type=int, default=16)
-    parser.add_argument("--heads", type=int, default=32)
-    parser.add_argument("--kv-heads", type=int, default=8)
-    parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=15)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    device, dtype = torch.device(options.device), getattr(torch, options.dtype)
-    names = ["torch", *(["triton"] if device.type == "cuda" else [])]
-    pages = -(-options.length // options.page)
-    slots = options.texts * pages * options.page
-    with torch.inference_mode():
-        bandwidth = ceilings(device, dtype)["copy_bytes_a_second"]
-        queries = torch.randn(options.texts, options.heads, options.size, device=device).to(dtype)
-        cache = torch.randn(2, slots, options.kv_heads, options.size, device=device).to(dtype)
-        table = torch.randperm(options.texts * pages, device=device).int().view(options.texts, pages)
-        lengths = torch.full((options.texts,), options.length, dtype=torch.int32, device=device)
-        scale = options.size**-0.5
-        whole = cache.view(2, options.texts, -1, *cache.shape[2:])[:, :, : options.length].transpose(2, 3)
-        functions: dict[str, Callable[[], object]] = {
-            "sdpa": lambda: scaled_dot_product_attention(
-                queries[:, :, None], whole[0], whole[1], scale=scale, enable_gqa=True
+@dataclass
+class Path:
+    pages: list[int]
+
+
+@dataclass
+class Text:
+    path: Path | None
+    shared: int
+    length: int
+    tiles: list[int]
+
+
+def side_by_side(cache, pages):
+    """Keys and values of some pages, [2, G, S, D]."""
+    return cache[:, torch.tensor(pages, device=cache.device)].transpose(2, 3).transpose(1, 2).flatten(2, 3)
+
+
+def main(asked: argparse.Namespace) -> None:
+    kinds = shapes(
+        asked, small=(2, 100, 4, 2, 16), large=(32, 4096, 32, 8, 128), line=(64, 700, 9, 3, 64), one=(1, 700, 9, 3, 64)
+    )
+    for case, (count, length, heads, groups, size) in kinds.items():
+        pages = -(-length // TILE)
+        # As the engine lays it out: heads before positions in memory.
+        cache = normal(asked, 2, count * pages + pages + 1, groups, TILE, size).transpose(2, 3)
+        queries, keys, values = (normal(asked, count, each, size) for each in (heads, groups, groups))
+        for shared in (0, pages // 2) if count > 1 else (0,):
+            path = Path(list(range(1, shared + 1))) if shared else None
+            own = pages - shared
+            texts = [
+                Text(path, shared * TILE, length - 1, list(range(begin, begin + own)))
+                for begin in range(shared + 1, shared + 1 + count * own, own)
+            ]
+            plan = PagePlan(texts, [1] * count, TILE, torch.device(asked.device))
+            paths = [side_by_side(cache, path.pages)] if path else []
+            whole = torch.stack(
+                [side_by_side(cache, [*(path.pages if path else []), *text.tiles])[:, :, :length] for text in texts], 1
             )
-        }
-        for name in names:
-            functions[name] = under(
-                name, lambda: paged_decode(queries, cache, table, lengths, page=options.page, scale=scale)
-            )
-        say("paged_decode", functions, whole.nbytes, bandwidth, options, device, dtype)
-        into = torch.randperm(slots, device=device)
-        keys, values = torch.randn_like(cache)
-        functions = {name: under(name, lambda: store_kv(keys, values, cache, into)) for name in names}
-        say("store_kv", functions, 2 * cache.nbytes, bandwidth, options, device, dtype)
 
+            def attend(module, plan=plan, paths=paths, cache=cache, queries=queries, size=size):
+                return module.paged_decode(queries, cache, plan, scale=size**-0.5, paths=paths)
 
-def say(
-    op: str, functions: dict[str, Callable[[], object]], moved: int, bandwidth: float,
-    options: argparse.Namespace, device: torch.device, dtype: torch.dtype,
-) -> None:  # fmt: skip
-    found = medians(functions, device, options.rounds)
-    line = {
-        "op": op, "texts": options.texts, "length": options.length, "heads": [options.heads, options.kv_heads],
-        "size": options.size, "page": options.page, **facts(device, dtype),
-        "milliseconds": {name: round(value * 1e3, 3) for name, value in found.items()},
-        "share_of_copy_bandwidth": {name: round(moved / value / bandwidth, 3) for name, value in found.items()},
-    }  # fmt: skip
-    print(json.dumps(line), flush=True)
+            def plain(whole=whole, queries=queries, size=size):
+                return scaled_dot_product_attention(
+                    queries[:, :, None], whole[0], whole[1], scale=size**-0.5, enable_gqa=True
+                )
 
+            shape = {"texts": count, "length": length, "shared": shared * TILE, "heads": [heads, groups], "size": size}
+            read = (shared + count * own) * TILE * 2 * groups * size * asked.dtype.itemsize
+            calls = implementations("paged_decode", asked, attend) | {PLAIN: plain}
+            tell("paged_decode", "forward", shape, calls, asked, case=case, bytes=read)
 
-def under(name: str, function: Callable[[], object]) -> Callable[[], object]:
-    def computed() -> object:
-        with using(name):
-            return function()
+        def store(module, plan=plan, cache=cache, keys=keys, values=values):
+            module.store_kv(keys, values, cache, *plan.into)
 
-    return computed
+        def assign(plan=plan, cache=cache, keys=keys, values=values):
+            into, offsets = plan.into
+            cache[0][into, offsets] = keys
+            cache[1][into, offsets] = values
+
+        shape = {"tokens": count, "heads": groups, "size": size}
+        calls = implementations("store_kv", asked, store) | {PLAIN: assign}
+        tell("store_kv", "forward", shape, calls, asked, case=case, bytes=2 * keys.nbytes + 2 * values.nbytes)
 
 
 if __name__ == "__main__":
-    main()
+    for asked in every_dtype(__doc__):
+        main(asked)

@@ -1,98 +1,68 @@
-"""Products with weights in eight and four bits, beside products with whole weights, at several numbers of rows.
+"""Products with weights in eight and four bits, beside making such weights numbers of x first, by numbers of rows.
 
-Cycles through several weights, so that each is read from memory as in a pass. Prints a JSON line for each number of
-rows, with the times that a product is as fast as the fastest with whole weights of that dtype and of fp32.
+Cycles through several weights, so that each is read from memory as in a pass. Products with weights that were never
+quantised stand beside (`whole`, `whole fp32`), on a processor packed as the engine packs them.
 
-    python benchmarks/kernels/quantized_linear.py [--device cuda] [--dtype bfloat16] [--inputs 576] [--outputs 1536]
+    python benchmarks/kernels/quantized_linear.py [--device cuda] [--dtype float32 ...] [--rounds 51]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from interleaved import ceilings, facts, medians
+from providers import LARGE, LINE, ONE, PLAIN, SMALL, Call, every_dtype, implementations, normal, tell
+from torch import Tensor
 from torch.nn.functional import linear
 
 from evalharness.stack.kernels import int4_linear as int4
 from evalharness.stack.kernels import int8_linear as int8
-from evalharness.stack.kernels.op import using
 from evalharness.stack.layers.linear import PackedLinear, can_pack
 
 LAYERS = 12
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="bfloat16")
-    parser.add_argument("--inputs", type=int, default=576)
-    parser.add_argument("--outputs", type=int, default=1536)
-    parser.add_argument("--rows", type=int, nargs="+", default=[1, 2, 4, 8, 16, 64])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=15)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    device, dtype = torch.device(options.device), getattr(torch, options.dtype)
-    with torch.inference_mode():
-        bandwidth = ceilings(device, dtype)["copy_bytes_a_second"]
-        whole = [torch.randn(options.outputs, options.inputs, device=device) for _ in range(LAYERS)]
-        for rows in options.rows:
-            compare(rows, whole, dtype, bandwidth, options.rounds)
+@torch.inference_mode()
+def main(asked: argparse.Namespace) -> None:
+    outputs, inputs = (64, 32) if asked.small else (14336, 4096) if asked.device == "cuda" else (1536, 576)
+    whole = [torch.randn(outputs, inputs, device=asked.device) for _ in range(2 if asked.small else LAYERS)]
+    eights = [int8.quantize(weight) for weight in whole]
+    fours = [int4.quantize(weight) for weight in whole]
+    small = [int8.for_processor(weight) for weight in eights], [int4.for_processor(weight) for weight in fours]
+    beside = products(whole, asked.dtype)
+    for rows in (3,) if asked.small else (1, 8, 64):
+        x = normal(asked, rows, inputs)
+        case = SMALL if asked.small else LARGE if asked.device == "cuda" else ONE if rows == 1 else LINE
+        shape = {"rows": rows, "inputs": inputs, "outputs": outputs, "weights": len(whole)}
+        others = {name: every(product, weights, x) for name, (product, weights) in beside.items()}
+        for op, weights, unpacked in (("int8_linear", small[0], eights), ("int4_linear", small[1], fours)):
+            calls = implementations(
+                op,
+                asked,
+                lambda module, op=op, weights=weights, x=x: [getattr(module, op)(x, weight) for weight in weights],
+            )
+            calls[PLAIN] = every(lambda x, weight: linear(x, weight.dequantized(x.dtype)), unpacked, x)
+            tell(op, "forward", shape, calls | others, asked, case=case, bytes=len(whole) * weights[0].bytes)
 
 
-def compare(rows: int, whole: list[torch.Tensor], dtype: torch.dtype, bandwidth: float, rounds: int) -> None:
-    device = whole[0].device
-    x = torch.randn(rows, whole[0].shape[1], device=device)
-    functions: dict[str, Callable[[], object]] = {}
-    read: dict[str, int] = {}
-    for kind in dict.fromkeys((torch.float32, dtype)):
-        name = str(kind).removeprefix("torch.")
-        given, weights = x.to(kind), [weight.to(kind) for weight in whole]
-        functions[name] = every(lambda weight, given=given: linear(given, weight), weights)  # type: ignore[misc]
-        read[name] = weights[0].nbytes
-        if can_pack(device, kind):
-            layers = [PackedLinear(weight, None) for weight in weights]
-            functions[f"{name} packed"] = every(lambda layer, given=given: layer(given), layers)  # type: ignore[misc]
-            read[f"{name} packed"] = weights[0].nbytes
-    given = x.to(dtype)
-    for name in ["torch", *(["triton"] if device.type == "cuda" else [])]:
-        eights = [int8.quantize(weight) for weight in whole]
-        fours = [int4.quantize(weight) for weight in whole]
-        fours = [int4.for_processor(weight) for weight in fours]
-        functions[f"int8 {name}"] = under(name, every(lambda weight: int8.int8_linear(given, weight), eights))
-        functions[f"int4 {name}"] = under(name, every(lambda weight: int4.int4_linear(given, weight), fours))
-        read[f"int8 {name}"], read[f"int4 {name}"] = eights[0].bytes, fours[0].bytes
-    found = medians(functions, device, rounds)
-    same, wide = (
-        min(value for name, value in found.items() if name.startswith(kind))
-        for kind in (str(dtype).removeprefix("torch."), "float32")
-    )
-    print(
-        json.dumps({
-            "op": "int8_linear, int4_linear", "rows": rows, "weight": list(whole[0].shape), **facts(device, dtype),
-            "microseconds": {name: round(value / LAYERS * 1e6, 1) for name, value in found.items()},
-            "times_as_fast_as_whole": {k: round(same / v, 2) for k, v in found.items() if k.startswith("int")},
-            "times_as_fast_as_fp32": {k: round(wide / v, 2) for k, v in found.items() if k.startswith("int")},
-            "share_of_copy_bandwidth": {k: round(read[k] * LAYERS / v / bandwidth, 2) for k, v in found.items()},
-        }),
-        flush=True,
-    )  # fmt: skip
+def products(whole: list[Tensor], dtype: torch.dtype) -> dict[str, tuple[Callable[[Tensor, Any], Tensor], list[Any]]]:
+    """Products with whole weights of the dtype and of fp32, and the weights of each."""
+    found: dict[str, tuple[Callable[[Tensor, Any], Tensor], list[Any]]] = {}
+    for name, kind in (("whole fp32", torch.float32), ("whole", dtype)):
+        weights = [weight.to(kind) for weight in whole]
+        if can_pack(weights[0].device, kind):
+            found[name] = (lambda x, layer, kind=kind: layer(x.to(kind))), [PackedLinear(w, None) for w in weights]
+        else:
+            found[name] = (lambda x, weight, kind=kind: linear(x.to(kind), weight)), weights
+    return found
 
 
-def every(function: Callable[..., object], weights: list) -> Callable[[], object]:  # type: ignore[type-arg]
-    return lambda: [function(weight) for weight in weights]
-
-
-def under(name: str, function: Callable[[], object]) -> Callable[[], object]:
-    def computed() -> object:
-        with using(name):
-            return function()
-
-    return computed
+def every(product: Callable[[Tensor, Any], Tensor], weights: list[Any], x: Tensor) -> Call:
+    return lambda: [product(x, weight) for weight in weights]
 
 
 if __name__ == "__main__":
-    main()
+    for asked in every_dtype(__doc__):
+        main(asked)

@@ -21,8 +21,7 @@ def chart_file(lines: Sequence[Line], **chart: Any) -> str:
     """The SVG; `chart` is what `line_chart` takes beside the lines."""
     inner = line_chart(lines, **chart).partition("</svg>")[0] + "</svg>"
     names = "".join(
-        f'<line class="{line.kind} look-{line.look}" x1="{x}" x2="{x + 30}" y1="{y - 4}" y2="{y - 4}"/>'
-        f'<text x="{x + 38}" y="{y}">{escape(line.name)}</text>'
+        f'{_sign(line, x, y - 4)}<text x="{x + 38}" y="{y}">{escape(line.name)}</text>'
         for line, (x, y) in zip(lines, _places(len(lines)), strict=True)
     )
     height = HEIGHT + _ROW * -(-len(lines) // 2)
@@ -31,6 +30,13 @@ def chart_file(lines: Sequence[Line], **chart: Any) -> str:
         f'<style>{_STYLE}{asset("curves.css")}</style><rect width="{WIDTH}" height="{height}" fill="white"/>'
         f'<svg width="{WIDTH}" height="{HEIGHT}">{inner}</svg>{names}</svg>\n'
     )
+
+
+def _sign(line: Line, x: int, y: int) -> str:
+    """How a line looks, beside its name."""
+    if line.kind == "points":
+        return f'<circle class="dot look-{line.look}" cx="{x + 15}" cy="{y}" r="3"/>'
+    return f'<line class="{line.kind} look-{line.look}" x1="{x}" x2="{x + 30}" y1="{y}" y2="{y}"/>'
 
 
 def _places(count: int) -> list[tuple[int, int]]:

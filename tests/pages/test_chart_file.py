@@ -20,3 +20,10 @@ def test_it_needs_no_page_and_names_every_line_below() -> None:
     assert len({(text.attrib["x"], text.attrib["y"]) for text in below}) == len(names)
     assert max(int(text.attrib["y"]) for text in below) < int(root.attrib["height"])
     assert ".look-2" in (root.findtext(f"{SVG}style") or "")
+
+
+def test_points_have_a_point_beside_their_name() -> None:
+    lines = [Line("measured", [Point(1, 2)], 1, "points"), Line("fitted", [Point(1, 2), Point(2, 3)], 2)]
+    root = ElementTree.fromstring(chart_file(lines, title="Losses", x_title="step"))
+    assert [sign.attrib["class"] for sign in root.findall(f"{SVG}circle")] == ["dot look-1"]
+    assert [sign.attrib["class"] for sign in root.findall(f"{SVG}line")] == ["curve look-2"]
