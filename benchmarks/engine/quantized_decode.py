@@ -126,8 +126,6 @@ def clock(options: argparse.Namespace) -> Callable[[], float]:
 
 
 def in_turns(work: str, tokens: int, seconds: Callable[..., float], options: argparse.Namespace) -> None:
-    if os.getloadavg()[0] > LOAD and not options.busy:
-        raise SystemExit(f"the machine is busy (load {os.getloadavg()[0]:.2f}); nothing is measured")
     models = {kind: loaded(kind) for kind in KINDS}
     found: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for turn in range(options.rounds + 1):
@@ -294,6 +292,8 @@ def main() -> None:
     parser.add_argument("--kind", choices=tuple(KINDS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if options.only in (None, "texts", "prompts") and os.getloadavg()[0] > LOAD and not options.busy:
+        raise SystemExit(f"the machine is busy (load {os.getloadavg()[0]:.2f}); nothing is measured")
     if options.only == "peak":
         peak(options.kind)
         return
