@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from all import RESULTS, write
+from kept import Kept
 
 RECORDED = "triton, recorded"
 """Triton, whose steps of running texts are a CUDA graph."""
@@ -161,21 +162,6 @@ def serving(work: str, sizes: Sizes, device: str, recorded: bool) -> Callable[[]
         return Turn(len(found), found)
 
     return score if work == "scoring" else decode
-
-
-class Kept:
-    """Keeps an answer."""
-
-    cancelled = False
-    result: Any = None
-
-    def begin(self) -> None: ...
-
-    def done(self, result: Any) -> None:
-        self.result = result
-
-    def failed(self, error: Exception) -> None:
-        raise error
 
 
 def training(sizes: Sizes, device: str) -> Callable[[], Turn]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from interleaved import facts, times
+from kept import Kept
 from providers import DISPATCHED, LARGE, LINE, ONE, PLAIN, SMALL, every_dtype, implementations, normal, shapes, tell
 from torch.nn import functional as F
 
@@ -41,19 +42,6 @@ PRODUCTS = {
 }
 HEAD_ROWS = 128
 """Of the vocabulary's product at most: few tokens of a line are scored."""
-
-
-class Keeping:
-    cancelled = False
-    result: Any = None
-
-    def begin(self) -> None: ...
-
-    def done(self, result: Any) -> None:
-        self.result = result
-
-    def failed(self, error: Exception) -> None:
-        raise error
 
 
 def products(asked: argparse.Namespace) -> None:
@@ -142,14 +130,14 @@ def score_jobs(vocabulary: int, subjects: int, each: int, shared: int, own: int)
         common = torch.randint(20, vocabulary, (shared,), generator=random).tolist()
         for number in range(each):
             asked = (*common, *torch.randint(20, vocabulary, (own + number,), generator=random).tolist())
-            jobs += [ScoreJob(ids=(*asked, letter), start=len(asked), listener=Keeping()) for letter in range(10, 14)]
+            jobs += [ScoreJob(ids=(*asked, letter), start=len(asked), listener=Kept()) for letter in range(10, 14)]
     return jobs
 
 
 def text_jobs(vocabulary: int, texts: int, prompt: int, tokens: int) -> list[GenerateJob]:
     random = torch.Generator().manual_seed(1)
     prompts = torch.randint(20, vocabulary, (texts, prompt), generator=random).tolist()
-    return [GenerateJob(ids=tuple(ids), max_tokens=tokens, listener=Keeping()) for ids in prompts]
+    return [GenerateJob(ids=tuple(ids), max_tokens=tokens, listener=Kept()) for ids in prompts]
 
 
 def main(asked: argparse.Namespace) -> None:
