@@ -15,49 +15,14 @@ from torch.utils.checkpoint import checkpoint
 from evalharness.stack.architectures.encoder_decoder import EncoderDecoder, WholeTexts
 from evalharness.stack.corpus.packing import PADDING
 from evalharness.stack.training.encoder_decoder_batches import EncoderDecoderBatch
-from evalharness.stack.training.model import check_compiled, losses_of
-from evalharness.stack.training.optimizers import shrink_gradient
-from evalharness.stack.training.products import use_fast_products
+from evalharness.stack.training.whole_model import WholeTrainingModel
 
 
-class EncoderDecoderTrainingModel(nn.Module):
-    """An encoder-decoder and its loss; the arguments are those of `TrainingModel`."""
-
-    def __init__(
-        self,
-        model: EncoderDecoder,
-        *,
-        z_loss: float = 0.0,
-        embedding_gradient: float = 1.0,
-        dtype: torch.dtype = torch.float32,
-        recompute: bool = False,
-        compiled: bool = False,
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self._z_loss, self._embedding_gradient, self._dtype = z_loss, embedding_gradient, dtype
-        self._run, self._compiled = run_again if recompute else run, compiled
-        if compiled:
-            check_compiled()
-        else:
-            use_fast_products(model)
-        self._hidden: Callable[[EncoderDecoderBatch], Tensor] = (
-            torch.compile(self._hidden_of) if compiled else self._hidden_of
-        )
-
-    def forward(self, batch: EncoderDecoderBatch) -> tuple[Tensor, Tensor]:
-        """The sum of the weighted losses, z-loss included, and the sum without it, which has no gradient."""
-        head_VW: Tensor = self.model.head.weight  # type: ignore[assignment]
-        with torch.autocast(self.model.device.type, self._dtype, enabled=self._dtype != torch.float32):
-            hidden_BTW = self._hidden(batch)
-            return losses_of(hidden_BTW, head_VW, batch, self._z_loss, self._dtype, compiled=self._compiled)
+class EncoderDecoderTrainingModel(WholeTrainingModel):
+    """An encoder-decoder and its loss."""
 
     def _hidden_of(self, batch: EncoderDecoderBatch) -> Tensor:
-        return hidden_states(self.model, batch, self._embedded, self._run)
-
-    def _embedded(self, ids: Tensor) -> Tensor:
-        embedded: Tensor = self.model.embedding(ids)
-        return embedded if self._embedding_gradient == 1.0 else shrink_gradient(embedded, self._embedding_gradient)
+        return hidden_states(self.model, batch, self._embedded, run_again if self._recompute else run)
 
 
 def run(block: nn.Module, x: Tensor, context: Any) -> Tensor:

@@ -7,53 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from evalharness.stack.architectures.mamba import Mamba
-from evalharness.stack.training.model import check_compiled, losses_of
 from evalharness.stack.training.objectives import Batch
-from evalharness.stack.training.optimizers import shrink_gradient
-from evalharness.stack.training.products import use_fast_products
+from evalharness.stack.training.whole_model import WholeTrainingModel
 
 
-class MambaTrainingModel(nn.Module):
-    """A Mamba and its loss; the arguments are those of `TrainingModel`. Sequences begin with an empty state, and of
-    documents in one sequence each goes on from the one before."""
+class MambaTrainingModel(WholeTrainingModel):
+    """A Mamba and its loss. Sequences begin with an empty state, and of documents in one sequence each goes on from the
+    one before."""
 
-    def __init__(
-        self,
-        model: Mamba,
-        *,
-        z_loss: float = 0.0,
-        embedding_gradient: float = 1.0,
-        dtype: torch.dtype = torch.float32,
-        recompute: bool = False,
-        compiled: bool = False,
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self._z_loss, self._embedding_gradient, self._dtype = z_loss, embedding_gradient, dtype
-        self._run, self._compiled = run_again if recompute else run, compiled
-        if compiled:
-            check_compiled()
-        else:
-            use_fast_products(model)
-        self._hidden: Callable[[Tensor], Tensor] = torch.compile(self._hidden_of) if compiled else self._hidden_of
-
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The sum of the weighted losses, z-loss included, and the sum without it, which has no gradient."""
-        head_VW: Tensor = self.model.head.weight  # type: ignore[assignment]
-        with torch.autocast(self.model.device.type, self._dtype, enabled=self._dtype != torch.float32):
-            hidden_BTW = self._hidden(batch.inputs_BT)
-            return losses_of(hidden_BTW, head_VW, batch, self._z_loss, self._dtype, compiled=self._compiled)
-
-    def _hidden_of(self, ids_BT: Tensor) -> Tensor:
-        embedded_BTW = self.model.embedding(ids_BT)
-        if self._embedding_gradient != 1.0:
-            embedded_BTW = shrink_gradient(embedded_BTW, self._embedding_gradient)
-        return hidden_states(self.model, embedded_BTW, self._run)
+    def _hidden_of(self, batch: Batch) -> Tensor:
+        return hidden_states(self.model, self._embedded(batch.inputs_BT), run_again if self._recompute else run)
 
 
 RunBlock = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]

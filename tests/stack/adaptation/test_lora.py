@@ -222,8 +222,8 @@ def test_merged_equals_apart(targets: list[str], rank: int, alpha: float, stabil
     assert weights.keys() == made.state_dict().keys() == decoder(tied_embeddings=False).state_dict().keys()
     for name, tensor in made.state_dict().items():
         assert torch.equal(tensor, weights[name])
-    torch.testing.assert_close(logits(made), apart, atol=1e-5 * max(1, scale), rtol=0)
-    torch.testing.assert_close(logits(packed), apart, atol=1e-5 * max(1, scale), rtol=0)
+    torch.testing.assert_close(logits(made), apart, atol=1e-4 * max(1, scale), rtol=0)
+    torch.testing.assert_close(logits(packed), apart, atol=1e-4 * max(1, scale), rtol=0)
 
 
 # --------------------------------------------------------------------------- dropout
