@@ -115,13 +115,15 @@ def _size_of(model: Mapping[str, Any], context: int) -> ModelSize:
     with stack_errors("stack"):
         import torch
 
-        from evalharness.stack.architectures.composed import composed_from_json
-        from evalharness.stack.architectures.decoder import Decoder
+        from evalharness.stack.architectures.encoder_decoder import EncoderDecoder
         from evalharness.stack.training import estimates
+        from evalharness.stack.training.models import config_from_json, shaped
 
         with torch.device("meta"):
-            decoder = Decoder(composed_from_json(model, "run.json"))
-        parts = estimates.parameters_by_part(decoder)
+            trained = shaped(config_from_json(model, "run.json"))
+        parts = estimates.parameters_by_part(trained)
         total = sum(parts.values())
-        without = total - parts["embedding"] - parts["head"]
-        return ModelSize(total, without, estimates.operations(decoder, context).needed)
+        # What an encoder reads and what the decoder says, which its objective divides, is not told by the model.
+        divided = isinstance(trained, EncoderDecoder)
+        operations = None if divided else estimates.operations(trained, context).needed
+        return ModelSize(total, total - parts["embedding"] - parts["head"], operations)

@@ -21,8 +21,8 @@ class ModelSize:
     parameters: int
     non_embedding: int
     """Without the embeddings of tokens and positions, and without the head."""
-    operations: int
-    """For a token, forward and backward."""
+    operations: int | None
+    """For a token, forward and backward; None where the model alone does not determine them."""
 
 
 SizeOf = Callable[[Mapping[str, Any], int], ModelSize]
@@ -78,7 +78,7 @@ def _of_training(training: TrainingLog, size_of: SizeOf, how: Reading) -> Scalin
     value = _loss(training, how.loss)
     if not tokens:
         raise DataError(f"{training.folder}: no step is logged, so nothing is known of its tokens.")
-    per_token = FORWARD_AND_BACKWARD * counted if how.operations == "6nd" else size.operations
+    per_token = FORWARD_AND_BACKWARD * counted if how.operations == "6nd" else _operations(training, size)
     return ScalingPoint(
         name=training.name,
         parameters=counted,
@@ -96,6 +96,16 @@ def _size(training: TrainingLog, size_of: SizeOf) -> ModelSize:
     if not isinstance(context, int) or not isinstance(model, dict):
         raise DataError(f"{training.folder}: its run.json does not say the model and the context of its data.")
     return size_of(model, context)
+
+
+def _operations(training: TrainingLog, size: ModelSize) -> int:
+    """For a token, as the training wrote them down; those before it did are counted on its model."""
+    told = training.asked.get("operations_per_token", size.operations)
+    if not isinstance(told, int):
+        raise DataError(
+            f"{training.folder}: its run.json does not say how many operations a token took; take --operations 6nd."
+        )
+    return told
 
 
 def _loss(training: TrainingLog, wanted: Loss) -> float:

@@ -9,6 +9,11 @@ import pytest
 from e2e.command import said
 from scaling.planted import runs
 
+from evalharness.cli.scaling import _size_of
+from evalharness.stack.architectures.encoder_decoder_config import EncoderDecoderConfig
+from evalharness.stack.architectures.mamba_config import MambaConfig
+from evalharness.stack.training.models import config_to_json, shaped
+
 FORMS = ["chinchilla", "kaplan", "kaplan_N", "kaplan_D", "kaplan_C"]
 QUICK = ("--bootstrap", 20)
 
@@ -51,6 +56,25 @@ def test_a_page_has_the_pictures_and_needs_nothing_else(table: Path, here: Path)
     assert page.count('<svg class="curves"') >= 3
     assert "http" not in page.replace("http://www.w3.org", "")
     assert ">nan<" not in page
+
+
+MODELS = {
+    "mamba": MambaConfig(vocab_size=64, width=16, layers=2, time_step_rank=2, state_size=4, max_length=64),
+    "t5": EncoderDecoderConfig(
+        vocab_size=64, width=16, encoder_layers=2, decoder_layers=2, heads=2, head_dim=8, ffn_width=32
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_that_are_no_decoders_are_counted(name: str) -> None:
+    config = MODELS[name]
+    model = shaped(config)
+    size = _size_of(config_to_json(config), 32)
+    assert size.parameters == sum(parameter.numel() for parameter in model.parameters())
+    # Both use the embedding as their head; the T5 looks up how far apart tokens are, in two tables.
+    assert size.non_embedding == size.parameters - 64 * 16 - (2 * 32 * 2 if name == "t5" else 0)
+    assert (size.operations is None) == (name == "t5")
 
 
 def test_what_is_wrong_is_said(here: Path, table: Path) -> None:

@@ -45,6 +45,22 @@ def test_what_counts_is_chosen(tmp_path: Path) -> None:
     assert point.loss == pytest.approx(1.0 + 4.0 * math.exp(-100 / 120) + 0.1 * math.sin(100))
 
 
+def test_operations_are_those_that_the_training_wrote_down(tmp_path: Path) -> None:
+    folder = write_training(tmp_path / "small", falling(5, 100), options=OPTIONS)
+    run = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**run, "operations_per_token": 5000}))
+    (point,) = points(folder, operations="recorded")
+    assert point.compute == 5000 * 409_600
+
+
+def test_operations_that_nothing_tells(tmp_path: Path) -> None:
+    folder = write_training(tmp_path / "pairs", falling(5, 100), options=OPTIONS)
+    size = ModelSize(parameters=1000, non_embedding=600, operations=None)
+    assert read_points([folder], lambda model, context: size, Reading())[0].compute == 6 * 1000 * 409_600
+    with pytest.raises(DataError, match=r"does not say how many operations a token took; take --operations 6nd\."):
+        read_points([folder], lambda model, context: size, Reading(operations="recorded"))
+
+
 def test_no_validation_at_the_end(tmp_path: Path) -> None:
     folder = write_training(tmp_path / "none", [logged(100, 3.0)], options=OPTIONS)
     with pytest.raises(DataError, match=r"none: no validation loss at its end; .* --loss training\."):

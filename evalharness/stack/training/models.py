@@ -12,7 +12,7 @@ from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.architectures.encoder_decoder import EncoderDecoder
 from evalharness.stack.architectures.encoder_decoder_config import EncoderDecoderConfig
 from evalharness.stack.architectures.encoder_decoder_options import EncoderDecoderOptions
-from evalharness.stack.architectures.families.known import hub_config
+from evalharness.stack.architectures.families.known import config_from_hub, hub_config
 from evalharness.stack.architectures.initial import initialize, initialize_encoder_decoder
 from evalharness.stack.architectures.mamba import Mamba
 from evalharness.stack.architectures.mamba_config import MambaConfig
@@ -92,6 +92,19 @@ def begin(model: TrainedModel, options: PretrainOptions) -> None:
 def config_to_json(config: AnyConfig) -> dict[str, Any]:
     """Values by which a checkpoint tells of which model it is."""
     return composed_to_json(config) if isinstance(config, ModelConfig) else hub_config(config, "float32")
+
+
+def config_from_json(values: Mapping[str, Any], where: str) -> TrainedConfig:
+    """What `config_to_json` wrote; `where` names it in errors.
+
+    Raises:
+        CheckpointError: a key is missing or a value is wrong.
+    """
+    if values.get("model_type") == MODEL_TYPE:
+        return composed_from_json(values, where)
+    config = config_from_hub(values, where)
+    assert isinstance(config, TrainedConfig)
+    return config
 
 
 def with_config_defaults(values: Mapping[str, Any], where: str) -> Mapping[str, Any]:

@@ -200,7 +200,7 @@ class TrainingParts(ABC):
         return reached / (self.peak.operations_per_second * self.processes.count)
 
     def _remember(self) -> None:
-        """Write down what is trained, or see that it is what the folder holds.
+        """Write down what is trained, with its operations for a token, or see that it is what the folder holds.
 
         Raises:
             TrainingError: the folder is of a training with other options.
@@ -217,7 +217,8 @@ class TrainingParts(ABC):
             self._require_same(before, told)
         elif self.processes.first:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_json(path, {**told, "model": self.config_json, "machine": machine(self.device)})
+            model = {"model": self.config_json, "operations_per_token": self._operations_per_token}
+            write_json(path, {**told, **model, "machine": machine(self.device)})
         self.processes.wait()
 
     def note_kernels(self) -> None:
