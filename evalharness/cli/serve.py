@@ -34,6 +34,11 @@ def serve(
     weights: Annotated[str | None, typer.Option(
         help="int8 or int4: weights made small as they are read, for models of the stack (docs/models.md).",
         rich_help_panel=_MODEL)] = None,
+    tokenizer: Annotated[str | None, typer.Option(
+        help="A tokenizer other than the model's own.", rich_help_panel=_MODEL)] = None,
+    revision: Annotated[str | None, typer.Option(help="Of a model on the hub.", rich_help_panel=_MODEL)] = None,
+    adapter: Annotated[str | None, typer.Option(
+        help="A PEFT adapter: a folder (hf:, vllm:; of models of the stack LoRA).", rich_help_panel=_MODEL)] = None,
     max_length: Annotated[int | None, typer.Option(
         help="Longest sequence of tokens, below the model's own limit.", rich_help_panel=_MODEL)] = None,
     batch_tokens: Annotated[int | None, typer.Option(
@@ -49,6 +54,9 @@ def serve(
         "dtype": dtype,
         "device": device,
         "weights": weights,
+        "tokenizer": tokenizer,
+        "revision": revision,
+        "adapter": adapter,
         "max_length": max_length,
         "batch_tokens": batch_tokens,
         "threads": threads,

@@ -137,3 +137,5 @@ def test_options_of_the_model_are_checked() -> None:
     said("serve", "--threads", 0).refused(64, "--threads 0")
     said("serve", "--model", "nowhere.gguf").refused(64, "nowhere.gguf")
     said("serve", "--max-queue", 0).refused(64, "--max-queue")
+    said("serve", "--adapter", "nowhere").refused(64, "--adapter nowhere: no adapter_config.json there")
+    said("serve", "--revision", "main").refused(64, "--revision main: models of the stack are local files")
