@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from evalharness.backends.checks import Limits, adapter_folder, require_model, torch_device
 from evalharness.backends.stack_errors import stack_errors
 from evalharness.backends.stack_loop import encodes, in_loop, plain_loop, reaches_further, refuse_options_of_engine
-from evalharness.backends.stack_weights import small_weights, with_weights
+from evalharness.backends.stack_weights import STORED, small_weights, with_weights
 from evalharness.errors import EvalHarnessError, ServiceError, UsageError, nearest
 from evalharness.types import (
     BackendInfo,
@@ -97,7 +97,7 @@ def load(
     or folder to take the tokenizer from instead; `adapter` is a folder with a LoRA adapter as PEFT writes it, which is
     merged into the weights; `threads` are torch's, for the whole process.
     `numerics` is exact for scores on a CPU and fast for all else unless told otherwise; on a GPU exact takes Triton.
-    `kv_memory` bounds keys and values, in GiB, and is a quarter of the memory that is free. `weights` are int8 or int4
+    `kv_memory` bounds keys and values, in GiB, and is a quarter of the memory that is free. `weights` are int8, int4 or stored
     where they are to be made small, after an adapter was merged; the rest of the model computes in `dtype`.
 
     Raises:
@@ -131,7 +131,7 @@ def load(
             exact=numerics == "exact",
             batch_tokens=batch_tokens,
             kv_memory=kv_memory,
-            weights=weights,
+            weights=None if weights == STORED else weights,
         )
         numerics = "fast"
     small = small_weights(weights, checkpoint, device or "cpu", exact=numerics == "exact")

@@ -13,19 +13,24 @@ if TYPE_CHECKING:
     from evalharness.stack.quantization.kinds import Weights
 
 
+STORED = "stored"
+"""The word for weights as they are in the file, in place of a baseline's."""
+
+
 def small_weights(asked: str | None, checkpoint: Checkpoint, device: str, *, exact: bool) -> Weights | None:
-    """The weights that are asked for, of a model that the engine serves.
+    """The weights that are asked for, of a model that the engine serves; None for those that are stored.
 
     Raises:
         UsageError: there are none of this name, or this model or arithmetic cannot have them.
     """
-    if asked is None:
+    if asked in (None, STORED):
         return None
     from evalharness.stack.quantization.kinds import GROUP, WEIGHTS, undivided
 
     weights = next((each for each in WEIGHTS if each == asked), None)
     if weights is None:
-        raise UsageError(f"--weights {asked}: no such weights; {nearest(asked, WEIGHTS)}")
+        assert asked is not None
+        raise UsageError(f"--weights {asked}: no such weights; {nearest(asked, (*WEIGHTS, STORED))}")
     if exact and device.partition(":")[0] != "cpu":
         raise UsageError(
             f"--weights {weights} on {device}: its products there have other bits with other rows beside a row; leave "

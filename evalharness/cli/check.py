@@ -53,7 +53,8 @@ def check(
     numerics: Annotated[str | None, typer.Option(
         help="In place of the baseline's.", rich_help_panel=_COMPUTE)] = None,
     weights: Annotated[str | None, typer.Option(
-        help="int8 or int4, in place of the baseline's.", rich_help_panel=_COMPUTE)] = None,
+        help="int8, int4, or stored (as they are in the file), in place of the baseline's.",
+        rich_help_panel=_COMPUTE)] = None,
     threads: Annotated[int | None, typer.Option(
         help="In place of the baseline's.", rich_help_panel=_COMPUTE)] = None,
     output: Annotated[Path | None, typer.Option(

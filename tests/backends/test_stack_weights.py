@@ -74,6 +74,7 @@ def test_the_record_says_so(folder):
     assert eight.details == whole.details | {"weights": "int8"}
     assert len({whole.fingerprint, eight.fingerprint, four.fingerprint}) == 3
     assert stack.load(str(folder), weights="int8").info.fingerprint == eight.fingerprint
+    assert stack.load(str(folder), weights="stored").info == whole
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)
