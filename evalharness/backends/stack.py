@@ -97,8 +97,9 @@ def load(
     or folder to take the tokenizer from instead; `adapter` is a folder with a LoRA adapter as PEFT writes it, which is
     merged into the weights; `threads` are torch's, for the whole process.
     `numerics` is exact for scores on a CPU and fast for all else unless told otherwise; on a GPU exact takes Triton.
-    `kv_memory` bounds keys and values, in GiB, and is a quarter of the memory that is free. `weights` are int8, int4 or stored
-    where they are to be made small, after an adapter was merged; the rest of the model computes in `dtype`.
+    `kv_memory` bounds keys and values, in GiB, and is a quarter of the memory that is free. `weights` are int8 or int4
+    where they are to be made small, after an adapter was merged, while the rest of the model computes in `dtype`; None
+    and "stored" leave them as they are.
 
     Raises:
         UsageError: no such model, or a value that is not possible.
