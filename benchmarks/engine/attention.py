@@ -46,7 +46,7 @@ def main() -> None:
             q, k, v = (torch.randn(3, count, 64).to(dtype) for count in (queries, keys, keys))
             took = {}
             for name, large in (("products", 0), ("flash", 1 << 60)):
-                with patch.object(in_torch, "LARGE", large):
+                with patch.object(in_torch, "LARGE", large), patch.object(in_torch, "has_amx", lambda: False):
                     took[name] = best_microseconds(lambda q=q, k=k, v=v: in_torch.partial_attention(q, k, v, None))  # type: ignore[misc]
             found[f"{queries} x {keys}"] = {
                 "products_microseconds": round(took["products"]),

@@ -21,7 +21,10 @@ def main(asked: argparse.Namespace) -> None:
         asked, small=(8, 16, 100), large=(8192, 4096, 128256), line=(256, 576, 49152), training=(4096, 128, 257)
     )
     for case, (rows, width, vocabulary) in kinds.items():
-        hidden, weight = normal(asked, rows, width, gradient=True), normal(asked, vocabulary, width, gradient=True)
+        hidden = normal(asked, rows, width, gradient=True)
+        # Logits of a model: with larger ones most probabilities would be denormal, with which some processors' products
+        # take a hundred times as long.
+        weight = (normal(asked, vocabulary, width) * width**-0.5).requires_grad_()
         targets = torch.randint(0, vocabulary, (rows,), device=asked.device)
         weights = torch.ones(rows, device=asked.device)
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from evalharness.pages.chart_file import chart_file
 from evalharness.pages.line_chart import Level, Line, Point
+from evalharness.stack.kernels.compilation import GPUS
 from evalharness.stack.kernels.table import OPS
 
 FOLDER = Path(__file__).parent
@@ -63,6 +64,8 @@ KERNELS = ("reference", "torch", "triton", "triton, recorded")
 PRICES = ("exact_linear",)
 """Ops that are slower for what they promise, which plain torch does not; they are not held to `SLOWER`."""
 DTYPES = {"float32": "fp32", "bfloat16": "bf16"}
+WARPS, REGISTERS = 64, 64 * 1024
+"""Of a multiprocessor of an H100."""
 
 
 def results(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
@@ -86,7 +89,10 @@ def renewed(text: str, found: dict[str, dict[str, Any]]) -> str:
 
 
 def section(found: dict[str, dict[str, Any]]) -> str:
-    parts = [*_table(found), "", *_processor(found.get("cpu")), *_gpu(found.get("cuda")), *_end_to_end(found)]
+    parts = [
+        *_table(found), "", *_processor(found.get("cpu")), *_gpu(found.get("cuda")), *_end_to_end(found), "",
+        *_builds(found.get("builds")),
+    ]  # fmt: skip
     return "\n".join(parts) + "\n"
 
 
@@ -267,6 +273,44 @@ def _rate(rates: dict[str, float], name: str, work: str, kind: str) -> str:
     if name == "triton, recorded" and not work.startswith("decoding"):
         return ""
     return "interpreted only" if name.startswith("triton") and kind == "cpu" else OWED
+
+
+# --------------------------------------------------------------------------- what compilers make of the kernels
+
+
+def _builds(result: dict[str, Any] | None) -> Iterator[str]:
+    """How many spill, and of the kernels with a goal what bounds the warps that a multiprocessor of an H100 holds."""
+    if result is None:
+        yield "What compilers make of the Triton kernels is owed."
+        return
+    lines = result["lines"]
+    spilled = [line for line in lines if line["spilled"]]
+    counts = {target: sum(line["target"] == target for line in lines) for target in GPUS}
+    told = ", ".join(f"{count} for {target}" for target, count in counts.items())
+    yield (
+        f"Triton {result['triton']} compiles {told} (`builds.py`), each as launches of large models find it and as if "
+        f"nothing were aligned. Numbers that do not fit into registers are spilled by {len(spilled)} of them, of the "
+        f"aligned ones in bf16 and fp16 by {sum(line['aligned'] and line['dtype'] != 'fp32' for line in spilled)}. The "
+        f"kernels with a goal, aligned, in bf16 on an H100, whose multiprocessors hold {WARPS} warps:"
+    )
+    yield ""
+    yield "| kernel | constants | warps | registers a thread | spilled | shared memory | warps at once |"
+    yield "|---|---|---|---|---|---|---|"
+    for line in lines:
+        if line["target"] == "sm_90" and line["aligned"] and line["dtype"] == "bf16" and ROWS[line["op"]].goal:
+            constants = ", ".join(f"{name} {value}" for name, value in line["constants"].items() if name != "UPCAST")
+            yield (
+                f"| `{line['op']}`: `{line['kernel']}` | {constants} | {line['warps']} | {line['registers']} | "
+                f"{line['spilled']} B | {line['shared'] / 1024:.0f} KiB | {_at_once(line)} |"
+            )
+
+
+def _at_once(line: dict[str, Any]) -> int:
+    """Warps on a multiprocessor, by its 64 Ki registers, given out by eights a thread, and 227 KiB of shared memory."""
+    warps: int = line["warps"]
+    by_registers = REGISTERS // (-(-line["registers"] // 8) * 8 * 32 * warps)
+    by_memory = GPUS["sm_90"].shared // (line["shared"] + 1024)
+    return min(by_registers, by_memory, 32, WARPS // warps) * warps
 
 
 # --------------------------------------------------------------------------- plots

@@ -37,6 +37,7 @@ def side_by_side(cache, pages):
     return cache[:, torch.tensor(pages, device=cache.device)].transpose(2, 3).transpose(1, 2).flatten(2, 3)
 
 
+@torch.inference_mode()  # as the engine computes
 def main(asked: argparse.Namespace) -> None:
     kinds = shapes(
         asked, small=(2, 100, 4, 2, 16), large=(32, 4096, 32, 8, 128), line=(64, 700, 9, 3, 64), one=(1, 700, 9, 3, 64)

@@ -25,6 +25,7 @@ def plain(logits, temperature, top_k, top_p):
     return torch.multinomial(logits.softmax(1), 1)[:, 0]
 
 
+@torch.inference_mode()  # as the engine computes
 def main(asked: argparse.Namespace) -> None:
     kinds = shapes(asked, small=(4, 100), large=(64, 128256), line=(16, 49152), one=(1, 49152))
     for case, (rows, vocabulary) in kinds.items():

@@ -39,6 +39,7 @@ def plan_of(branches: int, rows: int, path: int, device: str) -> PrefixPlan:
     return PrefixPlan(groups, path + branches * width, torch.device(device))
 
 
+@torch.inference_mode()  # as the engine computes
 def main(asked: argparse.Namespace) -> None:
     kinds = shapes(asked, small=(2, 3, 64, 4, 2, 16), large=(64, 64, 2048, 32, 8, 128), line=(32, 32, 640, 9, 3, 64))
     for case, (branches, rows, path, heads, groups, size) in kinds.items():

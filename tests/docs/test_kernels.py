@@ -127,6 +127,24 @@ def test_a_gpu_fills_its_cells(page: ModuleType) -> None:
     assert ">of a product</text>" not in drawn
 
 
+def build(registers: int, shared: int, **more: Any) -> dict[str, Any]:
+    return {
+        "op": "rope", "kernel": "_turn", "dtype": "bf16", "constants": {"HEADS": 16}, "warps": 4, "aligned": True,
+        "target": "sm_90", "registers": registers, "spilled": 0, "shared": shared, **more,
+    }  # fmt: skip
+
+
+def test_what_compilers_make_of_kernels(page: ModuleType) -> None:
+    """Of registers a block of 4 warps with 255 of them takes half; of shared memory 100 KiB leave room for two blocks."""
+    assert "is owed" in page.section({})
+    lines = [build(255, 0), build(32, 100 * 1024, spilled=8), build(32, 0, target="sm_80"), build(16, 0, warps=1)]
+    text = page.section({"builds": {"triton": "3.9", "lines": lines}})
+    assert "Triton 3.9 compiles 1 for sm_80, 3 for sm_90, 0 for gfx942" in text
+    assert "are spilled by 1 of them, of the aligned ones in bf16 and fp16 by 1" in text
+    rows = [line for line in text.splitlines() if line.startswith("| `rope`: `_turn`")]
+    assert [row.split(" | ")[-1] for row in rows] == ["8 |", "8 |", "32 |"]
+
+
 def test_a_script_that_failed_is_named(page: ModuleType) -> None:
     result = {**measured(line("rope", 1.0)), "failed": {"glu": "stopped after 90 s"}}
     assert "`glu.py` did not end well: stopped after 90 s." in page.section({"cpu": result})

@@ -27,6 +27,13 @@ def on_device_of(x: Tensor) -> AbstractContextManager[object]:
     return torch.cuda.device(x.device) if x.is_cuda else nullcontext()
 
 
+def target_of(x: Tensor) -> str:
+    """Of `TARGETS` the one whose tiles suit the GPU that has `x`; others than H100 and B200 have less shared memory."""
+    if torch.version.hip is not None:
+        return "gfx942"
+    return "sm_90" if not x.is_cuda or torch.cuda.get_device_capability(x.device)[0] in (9, 10) else "sm_80"
+
+
 def row_block(width: int) -> int:
     """Numbers that a program holds to have a whole row: Triton's ranges are powers of two."""
     block: int = triton.next_power_of_2(max(width, 1))

@@ -26,6 +26,8 @@ from evalharness.stack.kernels.told import VARIABLE, Implementation, exact_lacks
 FLOATS = ("fp32", "bf16", "fp16")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Names of Triton."""
+TARGETS = ("sm_80", "sm_90", "gfx942")
+"""GPUs that kernels are compiled for: A100, H100 and H200, MI300."""
 OLDEST = (8, 0)
 """Compute capability of NVIDIA's GPUs from which on kernels are compiled and used (A100)."""
 
@@ -45,7 +47,9 @@ class Signature:
     """Values of the constexprs; each mapping is compiled."""
     dtypes: tuple[str, ...] = FLOATS
     warps: int = 4
-    stages: int = 2
+    stages: int = 3
+    targets: tuple[str, ...] = TARGETS
+    """GPUs on which it is launched so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +64,24 @@ class Op:
     row_wise: bool = False
     """Whether Triton gives each row the same bits whatever rows are computed beside it: what `exactly` needs."""
 
-    def implementation(self, like: Tensor, size: int = 0) -> Any:
+    def implementation(self, like: Tensor, size: int | None = None) -> Any:
         """The module that computes for the device and dtype of `like`, and a size that is the op's to define.
+
+        Args:
+            size: None is that of the last axis of `like`.
 
         Raises:
             KernelError: `EVALHARNESS_KERNELS` names what does not exist, or what cannot compute this here, or not
                 as `exactly` wants it.
         """
-        chosen = _chosen(self, type(like), like.device, like.dtype, size)
-        return getattr(getattr(_PACKAGE, self.name), _MODULES[chosen])
+        if like.is_cpu and _torch_computes(self):
+            return getattr(_PACKAGE, self.name).in_torch
+        return getattr(getattr(_PACKAGE, self.name), _MODULES[self.chosen(like, size)])
 
-    def chosen(self, like: Tensor, size: int = 0) -> Implementation:
+    def chosen(self, like: Tensor, size: int | None = None) -> Implementation:
         """The name of what `implementation` takes, for callers that compute otherwise where torch does."""
+        if size is None:
+            size = 0 if self.largest is None else like.shape[-1]
         return _chosen(self, type(like), like.device, like.dtype, size)
 
     def refusal(self, device: torch.device, dtype: torch.dtype, size: int = 0) -> str | None:
@@ -120,6 +130,8 @@ class _Exact(threading.local):
 
 _EXACT = _Exact()
 _CHOSEN: dict[tuple[object, ...], Implementation] = {}
+_BY_TORCH: set[str] = set()
+"""Ops for which torch has been chosen on a processor: it is whatever the dtype and size, and in `exactly` too."""
 _USED: dict[str, dict[Implementation, None]] = {}
 
 
@@ -135,12 +147,21 @@ def _chosen(op: Op, kind: type[Tensor], device: torch.device, dtype: torch.dtype
         import_module(f"{__package__}.{op.name}.{_MODULES[found]}")
         if not fake:
             _USED.setdefault(op.name, {})[found] = None
+            if device.type == "cpu" and found == "torch":
+                _BY_TORCH.add(op.name)
     return found
 
 
-# torch.compile takes what it finds as a constant: it would look into it otherwise, and compile again when other ops are
-# used. The decorator that says so, `torch.compiler.assume_constant_result`, imports its compiler (2.5 s).
+def _torch_computes(op: Op) -> bool:
+    """Whether that is known of a processor: `_chosen` would take three times as long, which shows in what takes 5 µs,
+    as a row of `glu` does."""
+    return op.name in _BY_TORCH
+
+
+# torch.compile takes what they find as a constant: it would look into them otherwise, and compile again when other ops
+# are used. The decorator that says so, `torch.compiler.assume_constant_result`, imports its compiler (2.5 s).
 _chosen._dynamo_marked_constant = True  # type: ignore[attr-defined]
+_torch_computes._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def used() -> dict[str, list[str]]:
@@ -198,6 +219,7 @@ _told = cache(told_kernels)
 def _forget() -> None:
     _told.cache_clear()
     _CHOSEN.clear()
+    _BY_TORCH.clear()
 
 
 @cache

@@ -53,6 +53,16 @@ def add_tiles(mixed_GMD: Tensor, total_GM: Tensor, weights_GMS: Tensor, values_G
         total_GM += sums_GMB[:, :count, number]
 
 
+def has_amx() -> bool:
+    """Whether this processor multiplies matrices in tiles (Intel's AMX).
+
+    Flash attention is the fastest way to attend there, in fp32 too: it takes half the time of whole products. On AMD's
+    processors it takes longer than these, in bf16 several times (benchmarks/engine/attention.py and, in
+    benchmarks/kernels, paged_decode.py).
+    """
+    return bool(getattr(torch.cpu, "_is_amx_tile_supported", bool)())
+
+
 def wide(x: Tensor) -> Tensor:
     """In fp32, or in fp64 where it is that."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

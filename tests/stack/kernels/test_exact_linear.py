@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stack.kernels.ladder import DEVICE, FLOATS, compare, normal
 
-from evalharness.stack.kernels.exact_linear import exact_linear
-from evalharness.stack.kernels.op import using
+from evalharness.stack.kernels import exact_linear as exact_linear_op
+from evalharness.stack.kernels.exact_linear import TILES, exact_linear
+from evalharness.stack.kernels.op import TARGETS, using
 
 PROMISING = ["triton"] if DEVICE == "cuda" else ["torch", "triton"]
 """torch chooses kernels by shape on a GPU."""
@@ -33,6 +34,18 @@ def test_any_shape(implementation, rows, inputs, outputs, dtype, bias, narrow):
     weight = numbers(outputs, inputs, dtype=torch.bfloat16 if narrow and dtype == torch.float32 else dtype, seed=2)
     given_ = numbers(rows, inputs, dtype=dtype, seed=1), weight, numbers(outputs, dtype=dtype, seed=3) if bias else None
     compare(exact_linear, given_, implementation)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("inputs", [128, 130])
+def test_tiles_of_every_gpu(target, dtype, inputs, monkeypatch):
+    """More of them than follow one another; with blocks that inputs fill, and with some that they do not."""
+    in_triton = pytest.importorskip("evalharness.stack.kernels.exact_linear.in_triton")
+    monkeypatch.setattr(in_triton, "target_of", lambda x: target)
+    monkeypatch.setattr(exact_linear_op, "GROUP", 2)
+    rows = 2 * TILES[target]["halves" if dtype.itemsize == 2 else "whole"].rows + 1
+    compare(exact_linear, (numbers(rows, inputs, dtype=dtype, seed=1), numbers(140, inputs, dtype=dtype)), "triton")
 
 
 @pytest.mark.parametrize("implementation", PROMISING)

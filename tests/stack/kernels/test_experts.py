@@ -13,8 +13,8 @@ from stack.kernels.ladder import DEVICE, FLOATS, compare, normal, with_gradients
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from evalharness.stack.kernels.experts import grouped_linear, mix, route, send
-from evalharness.stack.kernels.op import using
+from evalharness.stack.kernels.experts import TILES, grouped_linear, mix, route, send
+from evalharness.stack.kernels.op import TARGETS, using
 
 SCORES = st.tuples(st.integers(0, 20), st.integers(1, 9), st.integers(1, 4))
 """Tokens, experts, experts of a token."""
@@ -69,6 +69,26 @@ def test_any_mixture(implementation, shape, sizes, sides, biased, dtype):
     function = mixture(min(per_token, experts), experts, sides, biased)
     # What comes out is rounded on the way: passes, weighted passes, and the rows' gradients of each pass.
     compare(function, (x, scored(tokens, experts), *parameters), implementation, times=3, scale=8 * inputs**0.5)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_tiles_of_every_gpu(target, dtype, monkeypatch):
+    in_triton = pytest.importorskip("evalharness.stack.kernels.experts.in_triton")
+    monkeypatch.setattr(in_triton, "_tiles", lambda x: TILES[target]["halves" if dtype.itemsize == 2 else "whole"])
+    parameters = matrices(2, 140, 35, dtype=dtype) + [normal(140, dtype=dtype, seed=50 + n) for n in range(2)]
+    x = normal(80, 35, dtype=dtype, seed=2)
+    compare(mixture(2, 2, 1, True), (x, scored(80, 2), *parameters), "triton", times=3, scale=50)
+
+
+def test_weights_may_lie_anywhere():
+    """Those that do not begin at a multiple of 16 bytes are copied."""
+    x, scores, weights = normal(5, 8, seed=2), scored(5, 2), matrices(2, 4, 8)
+    flat = torch.cat([weights[0].new_zeros(1), *(each.flatten() for each in weights)]).detach()
+    apart = [flat[1 + at * 32 : 33 + at * 32].view(4, 8) for at in range(2)]
+    assert all(each.is_contiguous() and each.data_ptr() % 16 for each in apart)
+    with using("triton"):
+        assert torch.equal(mixture(1, 2, 1, False)(x, scores, *apart), mixture(1, 2, 1, False)(x, scores, *weights))
 
 
 @pytest.mark.parametrize("implementation", ["reference", "torch"])

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stack.kernels.ladder import DEVICE, FLOATS, Shapes, compare, normal
 
-from evalharness.stack.kernels.flash_attention import KeyIntervals, causal, everything, flash_attention, packed
+from evalharness.stack.kernels.flash_attention import (
+    Blocks,
+    KeyIntervals,
+    causal,
+    everything,
+    flash_attention,
+    packed,
+)
 from evalharness.stack.kernels.flash_attention.in_torch import runs_of
 from evalharness.stack.kernels.op import using
 from evalharness.stack.training.attention import BatchAttention
@@ -118,6 +125,47 @@ def test_memory_of_any_order(implementation):
     both = normal(1, 21, 2, 3 * 8, seed=2).detach()
     keys, values = both[..., 8:16].requires_grad_(), normal(1, 8, 21, 2, seed=3).detach().permute(0, 2, 3, 1)
     compare(attention(causal(21, 21, device=DEVICE)), (queries, keys, values.requires_grad_()), implementation)
+
+
+@pytest.mark.parametrize("tiles", [Blocks(32, 16, 4, 2), Blocks(16, 32, 4, 2, ahead=True)])
+@pytest.mark.parametrize("kind", ["causal", "cached window", "documents, prefix and window"])
+def test_tiles_of_any_shape(monkeypatch, kind, tiles):
+    """Tiles seen by all rows, by some and by none, of more rows than columns and of fewer."""
+    in_triton = pytest.importorskip("evalharness.stack.kernels.flash_attention.in_triton")
+    monkeypatch.setattr(in_triton, "_blocks", lambda kernel, like: tiles)
+    intervals = KINDS[kind](53)
+    compare(attention(intervals), tensors(2, 53, intervals.seen, 2, 1, 16), "triton")
+
+
+@pytest.mark.parametrize("alibi", [False, True])
+def test_scores_that_are_begun_ahead_are_the_same(monkeypatch, alibi):
+    in_triton = pytest.importorskip("evalharness.stack.kernels.flash_attention.in_triton")
+    slopes = torch.tensor([0.5, 0.25], device=DEVICE) if alibi else None
+    intervals = KINDS["documents, prefix and window"](40)
+    given = [part.detach() for part in tensors(2, 40, 40, 2, 1, 72, torch.bfloat16)]
+    found = []
+    for ahead in (False, True):
+        tiles = Blocks(16, 16, warps=4, stages=2, ahead=ahead)
+        monkeypatch.setattr(in_triton, "_blocks", lambda kernel, like, tiles=tiles: tiles)
+        with using("triton"):
+            found.append(flash_attention(*given, intervals, scale=0.1, slopes_H=slopes))
+    for plain, ahead in zip(*found, strict=True):
+        assert torch.equal(plain, ahead)
+
+
+def test_rows_far_apart_are_copied():
+    """Offsets of 32 bits in a tile reach so far; what lies nearer is taken as it lies."""
+    in_triton = pytest.importorskip("evalharness.stack.kernels.flash_attention.in_triton")
+    far = torch.empty_strided((2, 3, 4, 8), (32, 2**24, 8, 1), device="meta")
+    near = torch.empty_strided((2, 3, 4, 8), (32, 2**20, 8, 1), device="meta")
+    assert in_triton._laid_out(far).stride() == (96, 32, 8, 1)
+    assert in_triton._laid_out(near) is near
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
+def test_a_scale_is_positive(scale):
+    with pytest.raises(ValueError, match="the scale of attention is positive, not"):
+        flash_attention(*tensors(1, 3, 3, 1, 1, 8), causal(3, 3, device=DEVICE), scale=scale)
 
 
 @pytest.mark.parametrize("implementation", ["reference", "torch"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stack.kernels.ladder import DEVICE, FLOATS, Shapes, compare, normal
 
 from evalharness.stack.kernels.linear_scoring import heads, linear_scoring
-from evalharness.stack.kernels.op import using
+from evalharness.stack.kernels.op import TARGETS, using
 
 
 class Layer:
@@ -68,6 +68,17 @@ def against_float64(given, implementation, function=by_weight):
 )
 def test_any_shape(implementation, rows, width, vocabulary, dtype, count, function):
     against_float64(inputs(rows, width, vocabulary, dtype, count), implementation, function)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("rows", [20, 150])
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("width", [64, 70])
+def test_tiles_of_every_gpu(target, rows, dtype, width, monkeypatch):
+    """With blocks that the width fills, and with some that it does not."""
+    in_triton = pytest.importorskip("evalharness.stack.kernels.linear_scoring.in_triton")
+    monkeypatch.setattr(in_triton, "target_of", lambda x: target)
+    against_float64(inputs(rows, width, 600, dtype, 2), "triton")
 
 
 @pytest.mark.parametrize("implementation", ["reference", "torch", "triton"])

@@ -12,7 +12,7 @@ from evalharness.stack.kernels import int4_linear as int4
 from evalharness.stack.kernels import int8_linear as int8
 from evalharness.stack.kernels.int4_linear.weights import GROUPS, plain
 from evalharness.stack.kernels.int8_linear import weights as int8_weights
-from evalharness.stack.kernels.op import exactly
+from evalharness.stack.kernels.op import TARGETS, exactly, using
 
 IMPLEMENTATIONS = pytest.mark.parametrize("implementation", ["torch", "triton"])
 ROWS = st.sampled_from((0, 1, 3, 9, 129))
@@ -56,6 +56,43 @@ def test_more_axes_and_memory_of_any_order(implementation, kind):
     weight = KINDS[kind](numbers(64, 33, seed=1))
     x = numbers(2, 33, 3, seed=2).transpose(1, 2)
     compare(linear(kind, weight, False), (x,), implementation)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("rows", [3, 20, 70])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("inputs", [512, 500])
+def test_tiles_of_every_gpu(target, rows, dtype, inputs, monkeypatch):
+    """With blocks that inputs fill, and with some that they do not."""
+    for module in (int8, int4):
+        in_triton = pytest.importorskip(f"{module.__name__}.in_triton")
+        monkeypatch.setattr(in_triton, "target_of", lambda x: target)
+    for kind in ("int8", "asymmetric int4"):
+        weight = KINDS[kind](numbers(40, inputs, seed=1))
+        x = numbers(rows, inputs, dtype=dtype, seed=2)
+        compare(linear(kind, weight, True), (x, numbers(40, dtype=dtype, seed=3)), "triton")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("inputs", [512, 500])
+def test_groups_of_every_size(group, dtype, inputs):
+    weight = int4.quantize(numbers(20, inputs, seed=1), group, symmetric=False)
+    for rows in (2, 17):
+        compare(lambda x: int4.int4_linear(x, weight), (numbers(rows, inputs, dtype=dtype, seed=2),), "triton")
+
+
+def test_four_bits_of_few_rows_are_not_rounded():
+    """They are off by no more than what the result is rounded by, while torch rounds each weight."""
+    weight = int4.quantize(numbers(32, 512, seed=1), 64, symmetric=False)
+    x = numbers(4, 512, dtype=torch.bfloat16, seed=2)
+    expected = x.double() @ weight.dequantized(torch.float64).T
+    # The interpreter cuts the result, whose smallest numbers show best what was rounded before.
+    tolerance = {"rtol": 2**-7, "atol": 3e-5 * float(expected.abs().max())}
+    with using("triton"):
+        torch.testing.assert_close(int4.int4_linear(x, weight).double(), expected, **tolerance)
+    with using("torch"), pytest.raises(AssertionError):
+        torch.testing.assert_close(int4.int4_linear(x, weight).double(), expected, **tolerance)
 
 
 def test_eight_bits_are_the_nearest():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stack.kernels.ladder import DEVICE, FLOATS, normal
 
 from evalharness.stack.kernels.op import using
-from evalharness.stack.kernels.sampling import sample
+from evalharness.stack.kernels.sampling import in_torch, sample
 from evalharness.stack.kernels.sampling.reference import kept
 
 RULES = (torch.float32, torch.int32, torch.float64, torch.float32)
@@ -136,6 +136,35 @@ def test_blocks_of_a_row_make_one_row(monkeypatch):
             with using(implementation):
                 drawn.append(sample(logits.expand(3, -1), points, *of_all(3, *values)).tolist())
         assert drawn[0] == drawn[1]
+
+
+@settings(max_examples=20, derandomize=True, deadline=None)
+@given(
+    vocabulary=st.sampled_from((300, 1000)), spread=st.floats(0.1, 6), top_p=st.floats(0, 0.999), rows=st.integers(1, 3)
+)
+def test_the_likeliest_are_left_out_only_where_they_do_not_suffice(vocabulary, spread, top_p, rows):
+    most = 64
+    probabilities = (normal(rows, vocabulary, seed=vocabulary, gradient=False) * spread).softmax(-1)
+    _, top_k, shares, min_p = of_all(rows, top_p=top_p)
+    more = in_torch.ranked(probabilities, top_k, shares, min_p, vocabulary)[0].count_nonzero(1) > most
+    if in_torch._surely_more(probabilities, top_k, shares, min_p, most):
+        assert more.all()
+    assert not in_torch._surely_more(probabilities, top_k + 65, shares, min_p, most)
+    assert not in_torch._surely_more(probabilities, top_k, shares, min_p + 0.5, most)
+
+
+def test_flat_rows_are_drawn_from_all_tokens_at_once(monkeypatch):
+    logits, rules = normal(2, 300, gradient=False), of_all(2, top_p=0.9)
+    monkeypatch.setattr(in_torch, "LIKELIEST", 64)
+    counts = []
+    of_ranked = in_torch.ranked
+    monkeypatch.setattr(in_torch, "ranked", lambda *given: (counts.append(given[-1]), of_ranked(*given))[1])
+    with using("torch"):
+        drawn = sample(logits, at(0.3, 0.99), *rules)
+        assert counts == [300]
+        monkeypatch.setattr(in_torch, "_surely_more", lambda *given: False)
+        assert torch.equal(sample(logits, at(0.3, 0.99), *rules), drawn)
+    assert counts == [300, 64, 300]
 
 
 def test_no_rows():

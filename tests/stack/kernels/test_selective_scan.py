@@ -82,6 +82,16 @@ def test_chunks_of_any_length_are_the_recurrence(tokens: int, chunk: int, batch:
         torch.testing.assert_close(other, one, atol=1e-12, rtol=1e-10)
 
 
+@settings(deadline=None, max_examples=15, derandomize=True)
+@given(tokens=st.integers(1, 40), some=st.integers(2, 45), batch=st.integers(2, 3), wide=st.booleans())
+def test_some_tokens_at_once_have_the_bits_of_one_after_another(tokens: int, some: int, batch: int, wide: bool):
+    kind = torch.float64 if wide else torch.float32
+    given_ = [each.detach() for each in inputs(tokens, batch=batch, channels=8, seed=some, dtype=kind, wide=kind)]
+    found = in_torch.by_some_tokens(*given_, some)
+    for ours, expected in zip(found, reference.by_token(*given_), strict=True):
+        assert torch.equal(ours, expected)
+
+
 @settings(deadline=None, max_examples=8, derandomize=True)
 @given(tokens=st.integers(1, 60), shortest=st.integers(1, 70), seed=st.integers(0, 1000))
 def test_pieces_of_any_length_have_the_gradients_of_the_recurrence(tokens: int, shortest: int, seed: int):

@@ -7,7 +7,13 @@ import torch
 from stack.kernels.ladder import DEVICE, FLOATS, compare, normal
 
 from evalharness.stack.kernels.op import using
-from evalharness.stack.kernels.shared_prefix_attention import Branch, Group, PrefixPlan, shared_prefix_attention
+from evalharness.stack.kernels.shared_prefix_attention import (
+    Branch,
+    Group,
+    PrefixPlan,
+    in_torch,
+    shared_prefix_attention,
+)
 from evalharness.stack.kernels.shared_prefix_attention.in_torch import LARGE, partial_attention
 from evalharness.stack.kernels.tiles import TILE
 
@@ -95,7 +101,11 @@ SMALL_PART, LARGE_PART = (24, 64), (768, 128)
 @pytest.mark.parametrize(("dtype", "within"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(("count", "seen"), [SMALL_PART, LARGE_PART])
-def test_a_part_equals_a_plain_softmax(count: int, seen: int, masked: bool, dtype: torch.dtype, within: float) -> None:
+@pytest.mark.parametrize("amx", [False, True])
+def test_a_part_equals_a_plain_softmax(
+    amx: bool, count: int, seen: int, masked: bool, dtype: torch.dtype, within: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_torch, "has_amx", lambda: amx)
     random = torch.Generator().manual_seed(count)
     queries, keys, values = (torch.randn(3, length, 64, generator=random).to(dtype) for length in (count, seen, seen))
     bias = torch.zeros(count, seen, dtype=dtype)

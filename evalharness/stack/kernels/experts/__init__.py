@@ -10,7 +10,7 @@ side by side.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -37,12 +37,75 @@ _BY_WEIGHT = {
 }  # fmt: skip
 
 
-def _tiles(rows: int, outputs: int, inputs: int, **others: object) -> tuple[dict[str, object], ...]:
-    tile = {"BLOCK_E": 8, "BLOCK_P": rows, "BLOCK_O": outputs, "BLOCK_I": inputs, "BIAS": True, "UPCAST": False}
-    return (tile | others,)
+class Tile(NamedTuple):
+    """Rows, outputs and inputs of a tile of a product, and how its program is launched."""
+
+    rows: int
+    outputs: int
+    inputs: int
+    warps: int
+    stages: int
+
+    def constants(self) -> dict[str, int]:
+        """What the kernels are told of it."""
+        return {"BLOCK_P": self.rows, "BLOCK_O": self.outputs, "BLOCK_I": self.inputs}
 
 
-_HALVES, _WHOLE = ("bf16", "fp16"), ("fp32",)
+class Tiles(NamedTuple):
+    """Of a GPU and a kind of numbers; one size, however many rows an expert has."""
+
+    product: Tile
+    by_x: Tile
+    by_weight: Tile
+
+
+_WHOLE = Tiles(Tile(32, 64, 32, 4, 2), Tile(32, 32, 64, 4, 3), Tile(16, 64, 64, 4, 3))
+TILES = {
+    "sm_80": {
+        "halves": Tiles(Tile(128, 128, 32, 8, 4), Tile(128, 32, 128, 8, 4), Tile(32, 128, 128, 8, 3)),
+        "whole": _WHOLE,
+    },
+    "sm_90": {
+        "halves": Tiles(Tile(128, 128, 64, 8, 3), Tile(128, 64, 128, 8, 3), Tile(64, 128, 128, 8, 3)),
+        "whole": _WHOLE,
+    },
+    "gfx942": {
+        "halves": Tiles(Tile(128, 128, 64, 8, 2), Tile(128, 64, 128, 8, 2), Tile(32, 128, 128, 8, 2)),
+        "whole": Tiles(Tile(32, 64, 32, 4, 2), Tile(32, 32, 64, 4, 2), Tile(32, 64, 64, 4, 2)),
+    },
+}
+_HALVES, _WHOLES = ("bf16", "fp16"), ("fp32",)
+_KINDS = {"halves": _HALVES, "whole": _WHOLES}
+
+
+def _signature(
+    kernel: str, arguments: dict[str, str], tile: Tile, target: str, dtypes: tuple[str, ...], *, bias: bool
+) -> Signature:
+    return Signature(
+        kernel=kernel,
+        arguments=arguments,
+        constants=({"BLOCK_E": 8, **tile.constants(), "BIAS": bias, "UPCAST": False},),
+        dtypes=dtypes,
+        warps=tile.warps,
+        stages=tile.stages,
+        targets=(target,),
+    )
+
+
+def _products() -> Iterator[Signature]:
+    for target, kinds in TILES.items():
+        for kind, tiles in kinds.items():
+            dtypes = _KINDS[kind]
+            yield _signature("_product", _PRODUCT, tiles.product, target, dtypes, bias=True)
+            yield _signature("_by_x", _BY_X, tiles.by_x, target, dtypes, bias=False)
+            yield _signature("_by_weight", _BY_WEIGHT, tiles.by_weight, target, dtypes, bias=True)
+            if kind == "halves":  # in mixed precision weights are wide
+                wide, wides = {"like": "*fp32"}, {"by_weights": "*fp32", "by_biases": "*fp32"}
+                yield _signature("_product", _PRODUCT | wide, tiles.product, target, dtypes, bias=True)
+                yield _signature("_by_x", _BY_X | wide, tiles.by_x, target, dtypes, bias=False)
+                yield _signature("_by_weight", _BY_WEIGHT | wides, tiles.by_weight, target, dtypes, bias=True)
+
+
 OP = Op(
     "experts",
     (
@@ -53,30 +116,19 @@ OP = Op(
         Signature(
             kernel="_place", arguments={"chosen": "*i64", "starts": "*i64", "places": "*i64", "tokens_of": "*i64",
                                         "tokens": "i32", "experts": "i32"},
-            constants=({"BLOCK_T": 32, "PER_TOKEN": 2, "BLOCK_K": 2},), dtypes=_WHOLE,
+            constants=({"BLOCK_T": 32, "PER_TOKEN": 2, "BLOCK_K": 2},), dtypes=_WHOLES,
         ),
         Signature(
             kernel="_unchoose", arguments=_UNCHOOSE,
             constants=({"BLOCK_T": 32, "BLOCK_E": 8, "PER_TOKEN": 2, "BLOCK_K": 2},),
         ),
-        Signature(kernel="_mix", arguments=_MIX, constants=(
-            {"PER_TOKEN": 2, "WEIGHTED": True, "BLOCK": 1024}, {"PER_TOKEN": 2, "WEIGHTED": False, "BLOCK": 1024},
-        )),
+        Signature(kernel="_mix", arguments=_MIX, constants=({"PER_TOKEN": 2, "WEIGHTED": True, "BLOCK": 1024},)),
+        Signature(
+            kernel="_mix", arguments=_MIX | {"weights": "*T"},
+            constants=({"PER_TOKEN": 2, "WEIGHTED": False, "BLOCK": 512},),
+        ),
         Signature(kernel="_unmix", arguments=_UNMIX, constants=({"PER_TOKEN": 2, "BLOCK": 1024},)),
-        Signature(
-            kernel="_product", arguments=_PRODUCT, dtypes=_HALVES, constants=_tiles(64, 128, 64, ALIGNED=True), stages=3
-        ),
-        Signature(kernel="_product", arguments=_PRODUCT, dtypes=_WHOLE, constants=_tiles(32, 64, 32, ALIGNED=True)),
-        Signature(
-            kernel="_product", arguments=_PRODUCT | {"like": "*fp32"}, dtypes=("bf16",), stages=3,
-            constants=_tiles(64, 128, 64, ALIGNED=False),
-        ),
-        Signature(
-            kernel="_by_x", arguments=_BY_X, dtypes=_HALVES, constants=_tiles(64, 64, 128, ALIGNED=True), stages=3
-        ),
-        Signature(kernel="_by_x", arguments=_BY_X, dtypes=_WHOLE, constants=_tiles(32, 32, 64, ALIGNED=True)),
-        Signature(kernel="_by_weight", arguments=_BY_WEIGHT, dtypes=_HALVES, constants=_tiles(32, 128, 128), warps=8),
-        Signature(kernel="_by_weight", arguments=_BY_WEIGHT, dtypes=_WHOLE, constants=_tiles(32, 64, 64)),
+        *_products(),
     ),
     row_wise=True,
 )  # fmt: skip

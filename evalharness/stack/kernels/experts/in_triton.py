@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import triton
@@ -18,8 +18,8 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from evalharness.stack.kernels.experts import Routes
-from evalharness.stack.kernels.launching import INTERPRETED, on_device_of, row_block, rows_of
+from evalharness.stack.kernels.experts import TILES, Routes, Tile, Tiles
+from evalharness.stack.kernels.launching import INTERPRETED, on_device_of, row_block, rows_of, target_of
 
 BLOCK = 1024
 """Numbers of a row that a program of `_mix` holds at most."""
@@ -159,12 +159,9 @@ def _tile_of(counts, experts, tile, BLOCK_E: tl.constexpr, BLOCK_P: tl.constexpr
 
 
 @triton.jit
-def _matrix(addresses, number, like, ALIGNED: tl.constexpr):
-    """Where a matrix begins; what is aligned can be copied sixteen bytes at a time."""
-    at = tl.load(addresses + number).to(tl.pointer_type(like.dtype.element_ty))
-    if ALIGNED:
-        at = tl.multiple_of(at, 16)
-    return at
+def _matrix(addresses, number, like):
+    """Where a matrix begins; the launcher sees to it that it can be copied sixteen bytes at a time."""
+    return tl.multiple_of(tl.load(addresses + number).to(tl.pointer_type(like.dtype.element_ty)), 16)
 
 
 @triton.jit
@@ -178,7 +175,7 @@ def _dot(left, right, total, UPCAST: tl.constexpr):
 def _product(
     x, addresses, biases, like, y, counts, experts, sides, inputs, outputs, stride,
     BLOCK_E: tl.constexpr, BLOCK_P: tl.constexpr, BLOCK_O: tl.constexpr, BLOCK_I: tl.constexpr,
-    ALIGNED: tl.constexpr, BIAS: tl.constexpr, UPCAST: tl.constexpr,
+    BIAS: tl.constexpr, UPCAST: tl.constexpr,
 ):  # fmt: skip
     """A tile of rows of one expert by a tile of outputs of one of its matrices."""
     expert, first, end = _tile_of(counts, experts, tl.program_id(0), BLOCK_E, BLOCK_P)
@@ -188,22 +185,20 @@ def _product(
     side = tl.program_id(1) // tiles
     row = first + tl.arange(0, BLOCK_P)
     output = (tl.program_id(1) % tiles) * BLOCK_O + tl.arange(0, BLOCK_O)
-    matrix = _matrix(addresses, expert * sides + side, like, ALIGNED)
+    # Outputs behind the last are the last: what comes of them is not stored.
+    there = tl.minimum(output, outputs - 1)
+    matrix = _matrix(addresses, expert * sides + side, like)
     total = tl.zeros((BLOCK_P, BLOCK_O), tl.float32)
     for begin in range(0, inputs, BLOCK_I):
         at = begin + tl.arange(0, BLOCK_I)
         rows = tl.load(
             x + row[:, None].to(tl.int64) * stride + at[None, :], (row[:, None] < end) & (at[None, :] < inputs), 0.0
         )
-        factors = tl.load(
-            matrix + output[:, None].to(tl.int64) * inputs + at[None, :],
-            (output[:, None] < outputs) & (at[None, :] < inputs),
-            0.0,
-        )
+        factors = tl.load(matrix + there[:, None].to(tl.int64) * inputs + at[None, :], at[None, :] < inputs, 0.0)
         total = _dot(rows, tl.trans(factors.to(rows.dtype)), total, UPCAST)
     if BIAS:
         bias = tl.load(biases + expert * sides + side).to(tl.pointer_type(like.dtype.element_ty))
-        total += tl.load(bias + output, output < outputs, 0.0).to(tl.float32)[None, :]
+        total += tl.load(bias + there).to(tl.float32)[None, :]
     to = y + row[:, None].to(tl.int64) * (sides * outputs) + side * outputs + output[None, :]
     tl.store(to, total.to(y.dtype.element_ty), (row[:, None] < end) & (output[None, :] < outputs))
 
@@ -212,7 +207,7 @@ def _product(
 def _by_x(
     by_y, addresses, like, by_x, counts, experts, sides, inputs, outputs, stride,
     BLOCK_E: tl.constexpr, BLOCK_P: tl.constexpr, BLOCK_O: tl.constexpr, BLOCK_I: tl.constexpr,
-    ALIGNED: tl.constexpr, BIAS: tl.constexpr, UPCAST: tl.constexpr,
+    BIAS: tl.constexpr, UPCAST: tl.constexpr,
 ):  # fmt: skip
     """A tile of rows of one expert by a tile of inputs: ``sum_s g_s W_s`` over its matrices."""
     expert, first, end = _tile_of(counts, experts, tl.program_id(0), BLOCK_E, BLOCK_P)
@@ -222,7 +217,7 @@ def _by_x(
     at = tl.program_id(1) * BLOCK_I + tl.arange(0, BLOCK_I)
     total = tl.zeros((BLOCK_P, BLOCK_I), tl.float32)
     for side in range(sides):
-        matrix = _matrix(addresses, expert * sides + side, like, ALIGNED)
+        matrix = _matrix(addresses, expert * sides + side, like)
         for begin in range(0, outputs, BLOCK_O):
             output = begin + tl.arange(0, BLOCK_O)
             gradient = tl.load(
@@ -257,7 +252,9 @@ def _by_weight(
     output = tl.program_id(1) * BLOCK_O + tl.arange(0, BLOCK_O)
     at = tl.program_id(2) * BLOCK_I + tl.arange(0, BLOCK_I)
     total = tl.zeros((BLOCK_O, BLOCK_I), tl.float32)
-    added = tl.zeros((BLOCK_O,), tl.float32)
+    # The sums of a bias are a product too, with sixteen ones, which is the least: all columns are the same.
+    added = tl.zeros((BLOCK_O, 16), tl.float32)
+    ones = tl.full((BLOCK_P, 16), 1.0, x.dtype.element_ty)
     for begin in range(first, end, BLOCK_P):
         row = begin + tl.arange(0, BLOCK_P)
         gradient = tl.load(
@@ -270,12 +267,14 @@ def _by_weight(
         )
         total = _dot(tl.trans(gradient), rows, total, UPCAST)
         if BIAS:
-            added += tl.sum(gradient.to(tl.float32), 0)
+            added = _dot(tl.trans(gradient), ones, added, UPCAST)
     to = by_weights + (number.to(tl.int64) * outputs + output[:, None]) * inputs + at[None, :]
     tl.store(to, total.to(by_weights.dtype.element_ty), (output[:, None] < outputs) & (at[None, :] < inputs))
     if BIAS:
         bias = by_biases + number.to(tl.int64) * outputs + output
-        tl.store(bias, added.to(by_biases.dtype.element_ty), output < tl.where(tl.program_id(2) == 0, outputs, 0))
+        tl.store(
+            bias, tl.max(added, 1).to(by_biases.dtype.element_ty), output < tl.where(tl.program_id(2) == 0, outputs, 0)
+        )
 
 
 def route(scores_TE: Tensor, per_token: int) -> Routes:
@@ -402,38 +401,28 @@ def _mixed(passed_PW: Tensor, places_TK: Tensor, weights_TK: Tensor | None) -> T
     return mixed_TW
 
 
-class Tiles(NamedTuple):
-    """Sizes of a tile of rows, of outputs and of inputs, and how programs are launched."""
-
-    rows: int
-    outputs: int
-    inputs: int
-    warps: int
-    stages: int
-
-
-def _tiles(like: Tensor, halves: Tiles, whole: Tiles) -> Tiles:
+def _tiles(like: Tensor) -> Tiles:
     if INTERPRETED:
-        return Tiles(16, 16, 16, 4, 1)
-    return whole if like.element_size() > 2 else halves
+        return Tiles(*[Tile(16, 16, 16, 4, 1)] * 3)
+    return TILES[target_of(like)]["halves" if like.element_size() == 2 else "whole"]
 
 
 class _GroupedLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x_PI: Tensor, counts_E: Tensor, count: int, *parameters: Tensor) -> Tensor:
         x_PI = rows_of(x_PI)
-        plain = [each.contiguous() for each in parameters]
+        plain = [_aligned(each) for each in parameters]
         weights, biases = plain[:count], plain[count:]
         outputs, inputs = weights[0].shape
         sides = count // len(counts_E)
         y_PO = x_PI.new_empty((len(x_PI), sides * outputs))
-        tiles = _tiles(x_PI, Tiles(64, 128, 64, 4, 3), Tiles(32, 64, 32, 4, 2))
+        tile = _tiles(x_PI).product
         if y_PO.numel():
             with on_device_of(x_PI):
-                _product[(_most(x_PI, counts_E, tiles), sides * triton.cdiv(outputs, tiles.outputs))](
+                _product[(_most(x_PI, counts_E, tile), sides * triton.cdiv(outputs, tile.outputs))](
                     x_PI, _addresses(weights), _addresses(biases or weights), weights[0], y_PO, counts_E,
-                    len(counts_E), sides, inputs, outputs, x_PI.stride(0), ALIGNED=_aligned(weights),
-                    **_constants(counts_E, tiles, bias=bool(biases)),
+                    len(counts_E), sides, inputs, outputs, x_PI.stride(0),
+                    **_constants(counts_E, tile, bias=bool(biases)),
                 )  # fmt: skip
         ctx.save_for_backward(x_PI, counts_E, *weights)
         ctx.bias = biases[0].dtype if biases else None
@@ -457,13 +446,13 @@ class _GroupedLinear(torch.autograd.Function):
 def _gradient_by_x(by_y_PO: Tensor, x_PI: Tensor, counts_E: Tensor, weights: Sequence[Tensor]) -> Tensor:
     outputs, inputs = weights[0].shape
     by_x_PI = x_PI.new_empty(x_PI.shape)
-    tiles = _tiles(x_PI, Tiles(64, 64, 128, 4, 3), Tiles(32, 32, 64, 4, 2))
+    tile = _tiles(x_PI).by_x
     if by_x_PI.numel():
         with on_device_of(x_PI):
-            _by_x[(_most(x_PI, counts_E, tiles), triton.cdiv(inputs, tiles.inputs))](
+            _by_x[(_most(x_PI, counts_E, tile), triton.cdiv(inputs, tile.inputs))](
                 by_y_PO, _addresses(weights), weights[0], by_x_PI, counts_E, len(counts_E),
-                len(weights) // len(counts_E), inputs, outputs, by_y_PO.stride(0), ALIGNED=_aligned(weights),
-                **_constants(counts_E, tiles, bias=False),
+                len(weights) // len(counts_E), inputs, outputs, by_y_PO.stride(0),
+                **_constants(counts_E, tile, bias=False),
             )  # fmt: skip
     return by_x_PI
 
@@ -475,31 +464,33 @@ def _gradients_by_weights(
     outputs, inputs = weights[0].shape
     by_weights = weights[0].new_empty((len(weights), outputs, inputs))
     by_biases = None if bias is None else by_weights.new_empty((len(weights), outputs), dtype=bias)
-    tiles = _tiles(x_PI, Tiles(32, 128, 128, 8, 2), Tiles(32, 64, 64, 4, 2))
+    tile = _tiles(x_PI).by_weight
     if outputs:
         with on_device_of(x_PI):
-            _by_weight[(len(weights), triton.cdiv(outputs, tiles.outputs), max(1, triton.cdiv(inputs, tiles.inputs)))](
+            _by_weight[(len(weights), triton.cdiv(outputs, tile.outputs), max(1, triton.cdiv(inputs, tile.inputs)))](
                 by_y_PO, x_PI, by_weights, by_weights if by_biases is None else by_biases, counts_E, len(counts_E),
                 len(weights) // len(counts_E), inputs, outputs, by_y_PO.stride(0), x_PI.stride(0),
-                **_constants(counts_E, tiles, bias=bias is not None),
+                **_constants(counts_E, tile, bias=bias is not None),
             )  # fmt: skip
     return by_weights, by_biases
 
 
-def _most(x_PI: Tensor, counts_E: Tensor, tiles: Tiles) -> int:
+def _most(x_PI: Tensor, counts_E: Tensor, tile: Tile) -> int:
     """Tiles of rows at most, however the rows are divided among the experts."""
-    return min(len(x_PI), (len(x_PI) + len(counts_E) * (tiles.rows - 1)) // tiles.rows)
+    return min(len(x_PI), (len(x_PI) + len(counts_E) * (tile.rows - 1)) // tile.rows)
 
 
-def _constants(counts_E: Tensor, tiles: Tiles, *, bias: bool) -> dict[str, Any]:
+def _constants(counts_E: Tensor, tile: Tile, *, bias: bool) -> dict[str, Any]:
     return {
-        "BLOCK_E": row_block(len(counts_E)), "BLOCK_P": tiles.rows, "BLOCK_O": tiles.outputs, "BLOCK_I": tiles.inputs,
-        "BIAS": bias, "UPCAST": INTERPRETED, "num_warps": tiles.warps, "num_stages": tiles.stages,
+        "BLOCK_E": row_block(len(counts_E)), **tile.constants(), "BIAS": bias, "UPCAST": INTERPRETED,
+        "num_warps": tile.warps, "num_stages": tile.stages,
     }  # fmt: skip
 
 
-def _aligned(weights: Sequence[Tensor]) -> bool:
-    return all(weight.data_ptr() % 16 == 0 for weight in weights)
+def _aligned(x: Tensor) -> Tensor:
+    """A tensor whose numbers lie one after another from a multiple of 16 bytes on; copied only where that is not so."""
+    x = x.contiguous()
+    return x.clone() if x.data_ptr() % 16 else x
 
 
 def _addresses(tensors: Sequence[Tensor]) -> Tensor:

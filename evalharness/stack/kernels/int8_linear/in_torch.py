@@ -57,16 +57,22 @@ def _whole_numbers(x_MK: Tensor, weight: Int8Weight) -> Tensor:
     digits_MK2 = numbers_MK.view(torch.uint8).view(*wide_MK.shape, 4)[..., :2]
     digits_2MK = digits_MK2.permute(2, 0, 1).reshape(2 * len(wide_MK), -1)
     if weight.native:
+        # Scales come behind it: kernels for few and for many rows multiply by them in different orders.
+        one, zero = _units()
         sums_2MN = torch.ops.onednn.qlinear_pointwise(
-            digits_2MK, 1 / FURTHEST, ZERO, weight.numbers_NK, weight.scales_N, weight.zeros_N, None,
-            1.0, 0, torch.float32, "none", [], "",
-        )  # fmt: skip
+            digits_2MK, 1.0, ZERO, weight.numbers_NK, one, zero, None, 1.0, 0, torch.float32, "none", [], ""
+        )
     else:
         sums_2MN = torch._int_mm((digits_2MK ^ ZERO).view(torch.int8), weight.numbers_NK.T).float()
-        sums_2MN *= weight.scales_N.float() / FURTHEST
     low_MN, high_MN = sums_2MN.chunk(2)
-    found: Tensor = low_MN.add_(high_MN, alpha=256).mul_(largest_M1)
+    found: Tensor = low_MN.add_(high_MN, alpha=256).mul_(largest_M1 / FURTHEST).mul_(weight.scales_N.float())
     return found
+
+
+@cache
+def _units() -> tuple[Tensor, Tensor]:
+    """A scale of 1 and a zero of 0."""
+    return torch.ones(1), torch.zeros(1, dtype=torch.int32)
 
 
 @cache

@@ -26,12 +26,7 @@ class Int8Weight:
     """If `native`, what oneDNN's product of whole numbers wants, which has the shape [K, N]."""
     scales_N: Tensor
     """In bf16, which torch's kernels for processors take; if `native`, the same numbers in fp32."""
-    zeros_N: Tensor | None = None
-    """What oneDNN wants beside `scales_N`; for `native` weights."""
-
-    @property
-    def native(self) -> bool:
-        return self.zeros_N is not None
+    native: bool = False
 
     @property
     def outputs(self) -> int:
@@ -43,7 +38,7 @@ class Int8Weight:
 
     @property
     def bytes(self) -> int:
-        return sum(part.nbytes for part in (self.numbers_NK, self.scales_N, self.zeros_N) if part is not None)
+        return self.numbers_NK.nbytes + self.scales_N.nbytes
 
     def dequantized(self, dtype: torch.dtype, rows: slice | Tensor = slice(None)) -> Tensor:
         """Some rows as numbers of another format, [rows, K]; not of a native weight."""
@@ -79,7 +74,7 @@ def for_processor(weight: Int8Weight) -> Int8Weight:
     if weight.native or not takes_whole_numbers(weight):
         return weight
     packed = torch.ops.onednn.qlinear_prepack(weight.numbers_NK, None)
-    return Int8Weight(packed, weight.scales_N.float(), torch.zeros(weight.outputs, dtype=torch.int32))
+    return Int8Weight(packed, weight.scales_N.float(), native=True)
 
 
 def plain(weight: Int8Weight) -> Int8Weight:
@@ -107,10 +102,10 @@ def _whole_numbers_known() -> bool:
         return False
     numbers_NK = torch.full((16, 64), LARGEST, dtype=torch.int8)
     packed = torch.ops.onednn.qlinear_prepack(numbers_NK, None)
-    scales_N, zeros_N = torch.ones(16), torch.zeros(16, dtype=torch.int32)
+    one, zero = torch.ones(1), torch.zeros(1, dtype=torch.int32)
     digits_MK = torch.full((2, 64), 255, dtype=torch.uint8)
     product = torch.ops.onednn.qlinear_pointwise(
-        digits_MK, 1.0, 128, packed, scales_N, zeros_N, None, 1.0, 0, torch.float32, "none", [], ""
+        digits_MK, 1.0, 128, packed, one, zero, None, 1.0, 0, torch.float32, "none", [], ""
     )
     same = torch.equal(packed.to_dense().T, numbers_NK) and bool((product == 64 * 127 * LARGEST).all())
     return same and bool((torch._int_mm(numbers_NK[:2], numbers_NK.T) == 64 * LARGEST * LARGEST).all())

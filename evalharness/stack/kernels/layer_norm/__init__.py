@@ -17,8 +17,8 @@ _BACKWARD = {
 OP = Op(
     "layer_norm",
     (
-        Signature(kernel="_forward", arguments=_FORWARD, constants=({"BIASED": True, "BLOCK": 4096},)),
-        Signature(kernel="_backward", arguments=_BACKWARD, constants=({"BLOCK": 4096},)),
+        Signature(kernel="_forward", arguments=_FORWARD, constants=({"BIASED": True, "BLOCK": 4096},), warps=16),
+        Signature(kernel="_backward", arguments=_BACKWARD, constants=({"BLOCK": 4096},), warps=16),
     ),
     largest=2**15,
     row_wise=True,
@@ -27,5 +27,5 @@ OP = Op(
 
 def layer_norm(x: Tensor, weight_W: Tensor, bias_W: Tensor | None, epsilon: float) -> Tensor:
     """``(x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias`` over the last axis of x, in fp32 inside."""
-    found: Tensor = OP.implementation(x, x.shape[-1]).layer_norm(x, weight_W, bias_W, epsilon)
+    found: Tensor = OP.implementation(x).layer_norm(x, weight_W, bias_W, epsilon)
     return found

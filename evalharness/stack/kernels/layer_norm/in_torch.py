@@ -7,4 +7,4 @@ from torch import Tensor
 
 
 def layer_norm(x: Tensor, weight_W: Tensor, bias_W: Tensor | None, epsilon: float) -> Tensor:
-    return torch.layer_norm(x, x.shape[-1:], weight_W, bias_W, epsilon)
+    return torch.layer_norm(x, weight_W.shape, weight_W, bias_W, epsilon)

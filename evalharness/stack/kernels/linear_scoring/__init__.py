@@ -21,17 +21,58 @@ _ROW = {
     "logits": "*fp32", "most": "*fp32", "norms": "*fp32", "entropies": "*fp32", "likeliest": "*i64",
     "vocabulary": "i32", "stride": "i64",
 }  # fmt: skip
-_BUILD = {"UPCAST": False, "GROUP": 8, "BLOCK_V": 128, "BLOCK_W": 32}
+
+
+class Tile(NamedTuple):
+    """Rows, tokens and inputs of a tile of the product, and how its program is launched."""
+
+    rows: int
+    tokens: int
+    inputs: int
+    warps: int
+    stages: int
+
+
+_WHOLE = (Tile(16, 128, 32, 4, 3), Tile(64, 128, 32, 8, 3), Tile(128, 128, 16, 8, 3))
+TILES = {
+    "sm_80": {
+        "halves": (Tile(16, 128, 64, 4, 4), Tile(64, 128, 64, 4, 4), Tile(128, 256, 32, 8, 4)),
+        "whole": _WHOLE,
+    },
+    "sm_90": {
+        "halves": (Tile(16, 128, 64, 4, 4), Tile(64, 128, 64, 4, 4), Tile(128, 256, 64, 8, 4)),
+        "whole": _WHOLE,
+    },
+    "gfx942": {
+        "halves": (Tile(16, 128, 64, 4, 2), Tile(64, 128, 64, 4, 2), Tile(128, 256, 64, 8, 2)),
+        "whole": (Tile(16, 128, 32, 4, 2), Tile(64, 128, 32, 8, 2), Tile(128, 128, 32, 8, 2)),
+    },
+}
+"""By GPU and bytes of a number, for more and more rows. The largest are as large as sums and epilogue fit registers: a
+tile's operands come from the level 2 cache at no more than 48 bytes a cycle and multiprocessor of an H100. On sm_80
+they need at most 99 KB of shared memory, which is all that sm_86 and sm_89 have."""
+_KINDS = {"halves": ("bf16", "fp16"), "whole": ("fp32",)}
+GROUP = 16
+"""Tiles of rows that follow one another at one tile of the weight: what runs at once is then about square."""
+
+
+def _tile_signature(target: str, kind: str, tile: Tile) -> Signature:
+    build = {"BLOCK_R": tile.rows, "BLOCK_V": tile.tokens, "BLOCK_W": tile.inputs, "GROUP": GROUP, "UPCAST": False}
+    return Signature(
+        kernel="_tile",
+        arguments=_TILE,
+        constants=tuple(build | {"EVEN": True, "ENTROPIES": wanted} for wanted in (False, True)),
+        dtypes=_KINDS[kind],
+        warps=tile.warps,
+        stages=tile.stages,
+        targets=(target,),
+    )
+
+
 OP = Op(
     "linear_scoring",
     (
-        Signature(
-            kernel="_tile",
-            arguments=_TILE,
-            constants=({**_BUILD, "BLOCK_R": 16}, {**_BUILD, "BLOCK_R": 128}),
-            warps=8,
-            stages=3,
-        ),
+        *(_tile_signature(gpu, kind, tile) for gpu, kinds in TILES.items() for kind in kinds for tile in kinds[kind]),
         Signature(kernel="_row", arguments=_ROW, constants=({"BLOCK": 4096},), dtypes=("fp32",), warps=8),
     ),
     row_wise=True,

@@ -14,61 +14,70 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from evalharness.stack.kernels.launching import INTERPRETED, on_device_of, row_block, rows_of
-from evalharness.stack.kernels.linear_scoring import Scored
+from evalharness.stack.kernels.launching import INTERPRETED, on_device_of, row_block, rows_of, target_of
+from evalharness.stack.kernels.linear_scoring import GROUP, TILES, Scored, Tile
 from evalharness.stack.kernels.linear_scoring.heads import Head, Layer, in_chunks
 from evalharness.stack.layers.linear import ExactLinear
 
-MOST_ROWS, LEAST_ROWS = 128, 16
-"""Of a tile; products of matrices on GPUs have at least 16."""
-BLOCK_V, BLOCK_W = 128, 32
-GROUP = 8
-"""Tiles of rows that follow one another at one tile of the weight."""
 BLOCK = 4096
 """Logits of a row that are read at once."""
+LOG2_E: tl.constexpr = tl.constexpr(1.4426950408889634)
+"""A GPU's instruction makes powers of two; `tl.exp` spends three more on numbers that add nothing to a sum."""
 
 
 @triton.jit
 def _tile(
     hidden, weight, targets, most, total, inner, likeliest, own, rows, vocabulary, width, count, hidden_stride,
-    weight_stride, UPCAST: tl.constexpr, GROUP: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_V: tl.constexpr,
-    BLOCK_W: tl.constexpr,
+    weight_stride, EVEN: tl.constexpr, ENTROPIES: tl.constexpr, UPCAST: tl.constexpr, GROUP: tl.constexpr,
+    BLOCK_R: tl.constexpr, BLOCK_V: tl.constexpr, BLOCK_W: tl.constexpr,
 ):  # fmt: skip
+    """`EVEN` says that blocks of the width are full, so that nothing is masked on the way."""
     row_tiles, token_tiles = tl.cdiv(rows, BLOCK_R), tl.cdiv(vocabulary, BLOCK_V)
     group = tl.program_id(0) // (GROUP * token_tiles)
     in_group = tl.program_id(0) % (GROUP * token_tiles)
     members = tl.minimum(row_tiles - group * GROUP, GROUP)
     row_tile, token_tile = group * GROUP + in_group % members, in_group // members
     row = row_tile * BLOCK_R + tl.arange(0, BLOCK_R)
-    token = token_tile * BLOCK_V + tl.arange(0, BLOCK_V)
-    place = tl.arange(0, BLOCK_W)
+    first_token = token_tile * BLOCK_V
+    place, token = tl.arange(0, BLOCK_W), tl.arange(0, BLOCK_V)
     logits = tl.zeros((BLOCK_R, BLOCK_V), tl.float32)
-    hidden_rows = hidden + row[:, None].to(tl.int64) * hidden_stride
-    weight_rows = weight + token[None, :].to(tl.int64) * weight_stride
+    # Rows and tokens behind the last are the last: what comes of them is not used.
+    hidden_rows = hidden + tl.minimum(row, rows - 1)[:, None].to(tl.int64) * hidden_stride
+    weight_rows = weight + tl.minimum(first_token + token, vocabulary - 1)[None, :].to(tl.int64) * weight_stride
     for begin in range(0, width, BLOCK_W):
         column = begin + place
-        a = tl.load(hidden_rows + column[None, :], (row[:, None] < rows) & (column[None, :] < width), 0.0)
-        b = tl.load(weight_rows + column[:, None], (token[None, :] < vocabulary) & (column[:, None] < width), 0.0)
+        if EVEN:
+            a = tl.load(hidden_rows + column[None, :])
+            b = tl.load(weight_rows + column[:, None])
+        else:
+            a = tl.load(hidden_rows + column[None, :], column[None, :] < width, 0.0)
+            b = tl.load(weight_rows + column[:, None], column[:, None] < width, 0.0)
         if UPCAST or a.dtype != b.dtype:
             a, b = a.to(tl.float32), b.to(tl.float32)
         logits = tl.dot(a, b, logits, input_precision="ieee")
-    logits = tl.where(token[None, :] < vocabulary, logits, -float("inf"))
-    largest, first = tl.max(logits, 1, return_indices=True, return_indices_tie_break_left=True)
+    logits = tl.where(token[None, :] < vocabulary - first_token, logits, -float("inf"))
+    largest = tl.max(logits, 1)
+    first = tl.min(tl.where(logits == largest[:, None], token[None, :], BLOCK_V), 1)
     shifted = logits - tl.where(largest == -float("inf"), 0.0, largest)[:, None]
-    exponentials = tl.exp(shifted)
-    weighted = tl.where(exponentials > 0, shifted * exponentials, 0.0)
+    exponentials = tl.exp2(shifted * LOG2_E)
     inside = row < rows
     left = token_tile.to(tl.int64) * rows + row
     tl.store(most + left, largest, inside)
+    tl.store(likeliest + left, first_token + first, inside)
+    # The sum that needs more numbers at once comes first: in the other order they do not fit the registers.
+    if ENTROPIES:
+        weighted = tl.where(exponentials > 0, shifted * exponentials, 0.0)
+        tl.store(inner + left, tl.sum(weighted, 1), inside)
     tl.store(total + left, tl.sum(exponentials, 1), inside)
-    tl.store(inner + left, tl.sum(weighted, 1), inside)
-    tl.store(likeliest + left, token_tile * BLOCK_V + first, inside)
     for number in range(count):
         wanted = row.to(tl.int64) * count + number
         target = tl.load(targets + wanted, inside, -1)
-        here = token[None, :] == target[:, None]
-        own_here = tl.sum(tl.where(here, logits, 0.0), 1)
-        tl.store(own + wanted, own_here, inside & (target // BLOCK_V == token_tile))
+        here = inside & (target // BLOCK_V == token_tile)
+        # Of most tiles no row wants a token.
+        if tl.max(here.to(tl.int32), 0) > 0:
+            place_of = (target - first_token).to(tl.int32)
+            found = tl.sum(tl.where(token[None, :] == place_of[:, None], logits, 0.0), 1)
+            tl.store(own + wanted, found, here)
 
 
 @triton.jit
@@ -82,14 +91,15 @@ def _row(logits, most, norms, entropies, likeliest, vocabulary, stride, BLOCK: t
     for begin in range(0, vocabulary, BLOCK):
         column = begin + tl.arange(0, BLOCK)
         numbers = tl.load(logits + row * stride + column, column < vocabulary, -float("inf"))
-        here, first = tl.max(numbers, 0, return_indices=True, return_indices_tie_break_left=True)
-        found = tl.where(here > largest, begin + first, found)
+        here = tl.max(numbers, 0)
+        first = tl.min(tl.where(numbers == here, column, vocabulary), 0)
+        found = tl.where(here > largest, first, found)
         larger = tl.maximum(largest, here)
         # Where all so far is -inf, its sums are 0 and must not become exp(-inf + inf).
         base = tl.where(larger == -float("inf"), 0.0, larger)
         moved = tl.where(largest == -float("inf"), 0.0, largest - base)
         shifted = numbers - base
-        exponentials = tl.exp(shifted)
+        exponentials = tl.exp2(shifted * LOG2_E)
         weighted = tl.where(exponentials > 0, shifted * exponentials, 0.0)
         inner = (inner + total * moved) * tl.exp(moved) + tl.sum(weighted, 0)
         total = total * tl.exp(moved) + tl.sum(exponentials, 0)
@@ -115,17 +125,23 @@ def linear_scoring(
 def _by_weight(hidden_RW: Tensor, weight_VW: Tensor, targets_RK: Tensor, entropies: bool) -> Scored:
     hidden_RW, weight_VW = rows_of(hidden_RW), rows_of(weight_VW)
     (rows, width), vocabulary = hidden_RW.shape, len(weight_VW)
-    block = min(MOST_ROWS, max(LEAST_ROWS, row_block(rows)))
-    tiles = triton.cdiv(vocabulary, BLOCK_V)
+    same = hidden_RW.dtype == weight_VW.dtype
+    kind = "halves" if same and hidden_RW.element_size() == 2 else "whole"
+    by_rows: tuple[Tile, ...] = TILES[target_of(hidden_RW)][kind]
+    if not same:  # numbers that become fp32 on the way leave registers for the smallest tile only
+        by_rows = by_rows[:1]
+    tile = next((each for each in by_rows if rows <= each.rows), by_rows[-1])
+    tiles = triton.cdiv(vocabulary, tile.tokens)
     most_TR, total_TR, inner_TR = hidden_RW.new_empty((3, tiles, rows), dtype=torch.float32)
     likeliest_TR = hidden_RW.new_empty((tiles, rows), dtype=torch.int32)
     own_RK = hidden_RW.new_empty(targets_RK.shape, dtype=torch.float32)
     if rows:
         with on_device_of(hidden_RW):
-            _tile[(triton.cdiv(rows, block) * tiles,)](
+            _tile[(triton.cdiv(rows, tile.rows) * tiles,)](
                 hidden_RW, weight_VW, targets_RK, most_TR, total_TR, inner_TR, likeliest_TR, own_RK, rows, vocabulary,
-                width, targets_RK.shape[1], hidden_RW.stride(0), weight_VW.stride(0), UPCAST=INTERPRETED, GROUP=GROUP,
-                BLOCK_R=block, BLOCK_V=BLOCK_V, BLOCK_W=BLOCK_W, num_warps=8, num_stages=3,
+                width, targets_RK.shape[1], hidden_RW.stride(0), weight_VW.stride(0), EVEN=width % tile.inputs == 0,
+                ENTROPIES=entropies, UPCAST=INTERPRETED, GROUP=GROUP, BLOCK_R=tile.rows, BLOCK_V=tile.tokens,
+                BLOCK_W=tile.inputs, num_warps=tile.warps, num_stages=tile.stages,
             )  # fmt: skip
     most_R, tile_R = most_TR.max(0)
     shift_TR = most_TR - most_R

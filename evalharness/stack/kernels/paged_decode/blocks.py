@@ -6,18 +6,39 @@ paths, whose results a second kernel merges. It is one tensor, so that a step co
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-FACTS = 6
-"""Numbers of a block: its first row, its rows, where its pages begin, the position of the first, the one behind the
-last, and its part."""
-NO_BLOCK = (0,) * FACTS
+FACTS = 7
+"""Numbers of a block: its first row, its rows, the least position of a row, the one behind the last that is seen, where
+its pages begin, the position of the first, and its part. A block of zeros does nothing."""
 SMALLEST = 16
 """Queries of a block at least, as a GPU multiplies matrices."""
+MERGED = 16
+"""Parts of a row that are merged at once."""
+
+
+class Tile(NamedTuple):
+    """Positions of a page that a program takes at once, and how it is launched."""
+
+    step: int
+    warps: int
+    stages: int
+
+
+def tile_of(queries: int, width: int, size: int, page: int, target: str) -> Tile:
+    """Of blocks of so many queries, each `width` numbers of `size` bytes: by what follows from a model alone.
+
+    Keys of a step take 16 KB at most, as much as values: with two steps at once an H100 holds three programs, each of
+    which waits for 32 KB. Where queries are many, registers are short.
+    """
+    step = min(page, max(16, (2**14 if queries <= SMALLEST else 2**13) // (width * size)))
+    return Tile(step, 4 if queries * width * size <= 2**13 else 8, 2 if target == "gfx942" else 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +79,10 @@ class Blocks:
         return self.packed[self.rows : self.rows + self.count * FACTS]
 
     @property
+    def pages(self) -> Tensor:
+        return self.packed[self.rows + self.count * FACTS :]
+
+    @property
     def size(self) -> tuple[int, ...]:
         """What two tables must have alike for one to take the other's place."""
         return len(self.packed), self.rows, self.count, self.queries, self.parts
@@ -81,29 +106,34 @@ class Blocks:
         """
         queries = max(queries, _power(repeats))
         most = queries // repeats
+        facts: list[int] = []
         pages: list[int] = []
-        blocks: list[tuple[int, ...]] = []
         parts = 1
         for each in rows:
+            chunks = []
+            for row in range(each.row, each.row + each.count, most):
+                count = min(most, each.row + each.count - row)
+                places = positions[row : row + count]
+                chunks.append((row, count, min(places), max(places) + 1))
             step = split or max(1, len(each.pages))
             for number, at in enumerate(range(0, len(each.pages), step)):
                 here = each.pages[at : at + step]
-                begin = each.first + at * page
-                span = (len(pages), begin, begin + len(here) * page, each.part + number)
+                begin, part = each.first + at * page, each.part + number
+                behind = begin + len(here) * page
+                for row, count, least, end in chunks:
+                    facts += (row, count, least, min(end, behind), len(pages), begin, part)
                 pages += here
-                parts = max(parts, each.part + number + 1)
-                for row in range(0, each.count, most):
-                    blocks.append((each.row + row, min(most, each.count - row), *span))
+                parts = max(parts, part + 1)
+        count = len(facts) // FACTS
         if steady:
             parts = _power(parts)
             pages += [0] * (_power(len(pages)) - len(pages))
-            blocks += [NO_BLOCK] * (_power(len(blocks)) - len(blocks))
-        before = len(positions) + len(blocks) * FACTS
-        numbers = [*positions]
-        for row, count, at, *rest in blocks:
-            numbers += (row, count, before + at, *rest)
-        packed = torch.tensor(numbers + pages, dtype=torch.int32, device=device)
-        return Blocks(packed, len(positions), len(blocks), queries, parts)
+            facts += [0] * FACTS * (_power(count) - count)
+            count = _power(count)
+        numbers = array("i", [*positions, *facts, *pages])
+        # Of 10,000 numbers, torch.tensor takes a millisecond.
+        packed = torch.frombuffer(numbers, dtype=torch.int32) if numbers else torch.empty(0, dtype=torch.int32)
+        return Blocks(packed.to(device or "cpu"), len(positions), count, queries, parts)
 
 
 def _power(count: int) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Protocol
+from itertools import accumulate
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -48,6 +49,18 @@ class Text(Protocol):
     def length(self) -> int:
         """Tokens whose keys and values are kept; those of a step come behind them."""
         ...
+
+
+class Apart(NamedTuple):
+    """The pages from the first in use to the last, each of which attends by itself."""
+
+    pages: slice
+    owners_B: Tensor
+    bias_B1mS: Tensor
+    order: Tensor | None
+    """Of these, each text's pages in order, one text after another; None where they lie so."""
+    filled_RB11: Tensor | None
+    """Which of them only fill up a text's row; None where none does."""
 
 
 class PagePlan:
@@ -96,7 +109,8 @@ class PagePlan:
         """Of every row's new key and value: which of the text's pages, and where in it."""
         self.groups = _groups(self.paths)
         """Neighbours with one shared path: the path, the first text and the one after the last."""
-        self._biases: dict[tuple[int | None, int, int], Tensor] = {}
+        self._biases: dict[tuple[int | None, int, int, int], Tensor] = {}
+        self._apart: dict[tuple[int | None, int], Apart | None] = {}
         self._beyond: dict[tuple[int, int, int, int, int], Tensor] = {}
         self._blocks: dict[tuple[int, bool], Blocks] = {}
 
@@ -131,6 +145,16 @@ class PagePlan:
         return self.table_RB.flatten()
 
     @cached_property
+    def own_pages(self) -> Tensor:
+        """The pages of each text, one text after another."""
+        return self._tensor([page for pages in self.pages for page in pages])
+
+    @cached_property
+    def starts_R(self) -> Tensor:
+        """Where among these each text's begin."""
+        return self._tensor([0, *accumulate(map(len, self.pages))][:-1])
+
+    @cached_property
     def owners_B(self) -> Tensor:
         """Whose each page is, up to the last one in use."""
         return self._owned[0]
@@ -146,7 +170,7 @@ class PagePlan:
 
     def bias(self, window: int | None, repeats: int, padded: int, groups: int, dtype: torch.dtype) -> Tensor:
         """0 where a query sees a position of a page and -inf where not, [B G, m, S]."""
-        key = (window, repeats, padded)
+        key = (window, repeats, padded, groups)
         if key not in self._biases:
             owners_B, begins_B = self._owned
             rows_Bw = self.positions_Rw[owners_B]
@@ -159,6 +183,32 @@ class PagePlan:
             bias_BmS = torch.nn.functional.pad(bias_BmS, (0, 0, 0, padded - bias_BmS.shape[1]))
             self._biases[key] = bias_BmS[:, None].expand(-1, groups, -1, -1).flatten(0, 1).to(dtype)
         return self._biases[key]
+
+    def apart(self, window: int | None, repeats: int, dtype: torch.dtype) -> Apart | None:
+        """How pages can attend one by one; None where a query sees nothing of a page of its text, which the processor's
+        flash attention cannot tell."""
+        key = (window, repeats)
+        if key not in self._apart:
+            self._apart[key] = self._set_apart(window, repeats, dtype)
+        return self._apart[key]
+
+    def _set_apart(self, window: int | None, repeats: int, dtype: torch.dtype) -> Apart | None:
+        used = self.own_pages.tolist()
+        first, end = min(used), max(used) + 1
+        bias_BmS = self.bias(window, repeats, self.width * repeats, 1, dtype)[first:end]
+        blind_B = torch.isneginf(bias_BmS).all(-1).any(-1)
+        if bool(blind_B[self.own_pages - first].any()):
+            return None
+        order_RB = self.table_RB - first
+        filled_RB = order_RB < 0  # with page 0
+        filled = bool(filled_RB.any())
+        return Apart(
+            pages=slice(first, end),
+            owners_B=self.owners_B[first:end],
+            bias_B1mS=bias_BmS[:, None],
+            order=order_RB.clamp(min=0).flatten() if filled or used != list(range(first, end)) else None,
+            filled_RB11=filled_RB[..., None, None] if filled else None,
+        )
 
     def beyond(self, first: int, end: int, shared: int, window: int, repeats: int, padded: int) -> Tensor:
         """Which positions of a shared path lie outside the window of each query of some texts, [queries, shared]."""

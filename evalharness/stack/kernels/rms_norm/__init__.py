@@ -21,8 +21,8 @@ _BACKWARD = {
 OP = Op(
     "rms_norm",
     (
-        Signature(kernel="_forward", arguments=_FORWARD, constants=({"ADDS": True, "BLOCK": 4096},)),
-        Signature(kernel="_backward", arguments=_BACKWARD, constants=({"ADDS": True, "BLOCK": 4096},)),
+        Signature(kernel="_forward", arguments=_FORWARD, constants=({"ADDS": True, "BLOCK": 4096},), warps=16),
+        Signature(kernel="_backward", arguments=_BACKWARD, constants=({"ADDS": True, "BLOCK": 4096},), warps=16),
     ),
     largest=2**16,
     row_wise=True,
@@ -34,11 +34,11 @@ def rms_norm(x: Tensor, weight_W: Tensor, epsilon: float) -> Tensor:
 
     It is of the dtype that x and the weight are promoted to: autocast gives bf16 to weights in fp32.
     """
-    found: Tensor = OP.implementation(x, x.shape[-1]).rms_norm(x, weight_W, epsilon)
+    found: Tensor = OP.implementation(x).rms_norm(x, weight_W, epsilon)
     return found
 
 
 def add_rms_norm(x: Tensor, residual: Tensor, weight_W: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
     """``s = x + residual``, in the dtype that both are promoted to; returns `rms_norm` of s, and s."""
-    found: tuple[Tensor, Tensor] = OP.implementation(x, x.shape[-1]).add_rms_norm(x, residual, weight_W, epsilon)
+    found: tuple[Tensor, Tensor] = OP.implementation(x).add_rms_norm(x, residual, weight_W, epsilon)
     return found

@@ -10,12 +10,12 @@ _NARROW = (torch.bfloat16, torch.float16)
 
 def rms_norm(x: Tensor, weight_W: Tensor, epsilon: float) -> Tensor:
     dtype = x.dtype
-    if dtype in _NARROW:
-        # Rounded before it meets the weight, as in Hugging Face's models.
-        return torch.rms_norm(x.float(), x.shape[-1:], None, epsilon).to(dtype) * weight_W
-    if dtype == weight_W.dtype:
-        return torch.rms_norm(x, x.shape[-1:], weight_W, epsilon)
-    return torch.rms_norm(x, x.shape[-1:], None, epsilon) * weight_W
+    if dtype is weight_W.dtype and dtype not in _NARROW:
+        return torch.rms_norm(x, weight_W.shape, weight_W, epsilon)
+    normed = torch.rms_norm(x, weight_W.shape, None, epsilon)
+    if normed.dtype is not dtype:  # autocast has made fp32 of it
+        normed = normed.to(dtype)
+    return normed * weight_W  # rounded before it meets the weight, as in Hugging Face's models
 
 
 def add_rms_norm(x: Tensor, residual: Tensor, weight_W: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:

@@ -14,16 +14,14 @@ _ARGUMENTS = {
     "x": "*T", "cos": "*T", "sin": "*T", "y": "*T", "heads": "i32", "size": "i32", "half": "i32",
     "places": "i32", "token_stride": "i64", "head_stride": "i64",
 }  # fmt: skip
+_WHOLE = {"REST": False, "HEADS": 16, "HALF": 64, "KEPT": 1}
+_FRONT = {"REST": True, "HEADS": 16, "HALF": 16, "KEPT": 128}
 OP = Op(
     "rope",
     (
+        Signature(kernel="_turn", arguments=_ARGUMENTS, constants=tuple(_WHOLE | {"BACK": x} for x in (False, True))),
         Signature(
-            kernel="_turn",
-            arguments=_ARGUMENTS,
-            constants=(
-                {"BACK": False, "REST": False, "HEADS": 16, "HALF": 64, "KEPT": 1},
-                {"BACK": True, "REST": True, "HEADS": 16, "HALF": 16, "KEPT": 64},
-            ),
+            kernel="_turn", arguments=_ARGUMENTS, constants=tuple(_FRONT | {"BACK": x} for x in (False, True)), warps=8
         ),
     ),
     largest=2**11,
@@ -41,5 +39,5 @@ def rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         cos: [..., T, 1, E], equal in both halves.
         sin: as cos, with the sign of what is multiplied by the other of the pair: ``(-s, s)``.
     """
-    found: Tensor = OP.implementation(x, x.shape[-1]).rope(x, cos, sin)
+    found: Tensor = OP.implementation(x).rope(x, cos, sin)
     return found

@@ -81,6 +81,6 @@ def _turned(x: Tensor, cos_TE: Tensor, sin_TE: Tensor, dtype: torch.dtype, *, ba
             _turn[(tokens, triton.cdiv(heads, together))](
                 x_THD, cos_TE, sin_TE, y, heads, size, half, len(cos_TE), x_THD.stride(0), x_THD.stride(1),
                 BACK=back, REST=size > 2 * half, HEADS=together, HALF=block, KEPT=kept,
-                num_warps=row_warps(together * block),
+                num_warps=row_warps(together * max(block, kept)),
             )  # fmt: skip
     return y

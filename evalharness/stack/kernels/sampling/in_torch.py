@@ -57,6 +57,8 @@ def _in_order(probabilities_RV: Tensor, points_R: Tensor, top_k_R: Tensor, top_p
     """What is drawn of rows that something cuts."""
     count = probabilities_RV.shape[1]
     most = min(LIKELIEST, count)
+    if most < count and _surely_more(probabilities_RV, top_k_R, top_p_R, min_p_R, most):
+        most = count
     weights_RK, ids_RK = ranked(probabilities_RV, top_k_R, top_p_R, min_p_R, most)
     drawn_R = ids_RK.gather(1, _at(weights_RK, points_R)[:, None])[:, 0]
     # Of some rows, tokens behind the likeliest may be kept too.
@@ -67,6 +69,20 @@ def _in_order(probabilities_RV: Tensor, points_R: Tensor, top_k_R: Tensor, top_p
         weights_RK, ids_RK = ranked(probabilities_RV, cuts[0], cuts[1], cuts[2], count)
         drawn_R[longer] = ids_RK.gather(1, _at(weights_RK, points_R)[:, None])[:, 0]
     return drawn_R
+
+
+def _surely_more(probabilities_RV: Tensor, top_k_R: Tensor, top_p_R: Tensor, min_p_R: Tensor, most: int) -> bool:
+    """Whether top-p alone cuts, and keeps more than the `most` likeliest tokens of every row.
+
+    Their sum is at most ``most t + sum over v of max(p_v - t, 0)`` for any t, and is near it where t is about the
+    smallest of them, as which it is taken from among every so many tokens.
+    """
+    if bool((top_k_R > 0).any()) or bool((min_p_R > 0).any()):
+        return False
+    apart = probabilities_RV.shape[1] // most
+    least_R1 = probabilities_RV[:, ::apart].topk(most // apart + 1).values[:, -1:]
+    reached_R = most * least_R1[:, 0] + (probabilities_RV - least_R1).clamp_(min=0).sum(-1)
+    return bool((reached_R < top_p_R * (1 - 1e-4)).all())  # whatever is rounded
 
 
 def ranked(

@@ -51,12 +51,36 @@ def forward(
     tokens, kind = x_BTE.shape[1], x_BTE.device.type
     at_once = NUMBERS_AT_ONCE.get(kind, NUMBERS_AT_ONCE["cpu"]) // max(state_BEN.numel(), 1)
     if min(tokens, at_once) < FEWEST:
+        # A product of one sequence has other bits than one of several tokens.
+        some = min(tokens, at_once // 2) if len(state_BEN) > 1 else 1
+        if some > 1:
+            return by_some_tokens(x_BTE, delta_BTE, A_EN, B_BTN, C_BTN, state_BEN, some)
         return by_token(x_BTE, delta_BTE, A_EN, B_BTN, C_BTN, state_BEN)
     outputs = []
     for begin in range(0, tokens, at_once):
         x, delta, B, C = (each[:, begin : begin + at_once] for each in (x_BTE, delta_BTE, B_BTN, C_BTN))
         outputs_BTE, state_BEN = in_chunks(x, delta, A_EN, B, C, state_BEN, isqrt(x.shape[1]))
         outputs.append(outputs_BTE)
+    return torch.cat(outputs, dim=1), state_BEN
+
+
+def by_some_tokens(
+    x_BTE: Tensor, delta_BTE: Tensor, A_EN: Tensor, B_BTN: Tensor, C_BTN: Tensor, state_BEN: Tensor, some: int
+) -> tuple[Tensor, Tensor]:
+    """`by_token` with the same bits: of `some` tokens at once whatever does not wait for the state before."""
+    x_TBE, delta_TBE, B_TBN, C_TBN = (each.transpose(0, 1) for each in (x_BTE, delta_BTE, B_BTN, C_BTN))
+    scaled_TBE = delta_TBE * x_TBE
+    space_LBEN, states_LBEN = state_BEN.new_empty((2, some, *state_BEN.shape)).unbind()
+    outputs = []
+    for begin in range(0, len(x_TBE), some):
+        here = slice(begin, begin + some)
+        count = len(x_TBE[here])
+        decay_LBEN = torch.mul(delta_TBE[here, ..., None], A_EN, out=space_LBEN[:count]).exp_()  # (4)
+        taken_LBEN = torch.mul(B_TBN[here, :, None, :], scaled_TBE[here, ..., None], out=states_LBEN[:count])
+        for decay_BEN, taken_BEN in zip(decay_LBEN.unbind(), taken_LBEN.unbind(), strict=True):
+            state_BEN = taken_BEN.add_(decay_BEN.mul_(state_BEN))  # (2a)
+        state_BEN = state_BEN.clone()
+        outputs.append((taken_LBEN @ C_TBN[here, ..., None])[..., 0].transpose(0, 1))  # (2b)
     return torch.cat(outputs, dim=1), state_BEN
 
 

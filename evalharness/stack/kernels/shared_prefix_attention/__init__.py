@@ -9,21 +9,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from evalharness.stack.kernels.op import Op, Signature
-from evalharness.stack.kernels.paged_decode import OP as PAGED
+from evalharness.stack.kernels.op import Op
+from evalharness.stack.kernels.paged_decode import attends
+from evalharness.stack.kernels.paged_decode.blocks import SMALLEST
 from evalharness.stack.kernels.shared_prefix_attention.plan import Branch, Group, PrefixPlan
 
 __all__ = ["OP", "Branch", "Group", "PrefixPlan", "shared_prefix_attention"]
 
 OP = Op(
     "shared_prefix_attention",
-    (
-        Signature(
-            kernel="attend",
-            arguments=PAGED.signatures[0].arguments,
-            constants=({"HEAD_DIM": 64, "BLOCK_D": 64, "BLOCK_M": 16, "PAGE": 64, "UPCAST": False},),
-        ),
-    ),
+    tuple(attends(SMALLEST, "*T")),
     largest=256,
     row_wise=True,  # where it is called with `exact`
 )
@@ -43,7 +38,7 @@ def shared_prefix_attention(
 
     With a window it sees those with ``i - j < window``. For inference only.
     """
-    found: Tensor = OP.implementation(queries_MHD, queries_MHD.shape[-1]).shared_prefix_attention(
+    found: Tensor = OP.implementation(queries_MHD).shared_prefix_attention(
         queries_MHD, keys_CGD, values_CGD, plan, scale=scale, window=window, exact=exact
     )
     return found

@@ -1,5 +1,5 @@
-"""`fast`: large parts in whole products of oneDNN, small ones with the processor's flash attention, merged by their
-log-sum-exp. `exact`: the true maximum of a row first, and then tiles of 64 positions in order.
+"""`fast`: large parts in whole products of oneDNN, small ones with the processor's flash attention, with AMX all parts,
+merged by their log-sum-exp. `exact`: the true maximum of a row first, and then tiles of 64 positions in order.
 
 `exact` rests on matrix products whose rows do not depend on each other: MKL's hold that from 4 rows a thread on, so
 products have a multiple of 8. Letters in names: M rows of the line, or the queries of one key head, which are rows x
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from evalharness.stack.kernels.shared_prefix_attention.plan import Group, PrefixPlan
-from evalharness.stack.kernels.tiles import GRAIN, add_tiles, scores_of, wide
+from evalharness.stack.kernels.tiles import GRAIN, add_tiles, has_amx, scores_of, wide
 from evalharness.stack.layers.linear import can_pack, product
 
 LARGE = 1 << 16
-"""Scores of one head from which on whole products are faster than flash attention (benchmarks/engine/attention.py)."""
+"""Scores of one head from which on whole products are faster than flash attention without AMX
+(benchmarks/engine/attention.py)."""
 
 
 def shared_prefix_attention(
@@ -94,7 +95,7 @@ def partial_attention(
     The queries are scaled. `blind` says that some may see nothing, which the processor's flash attention cannot tell.
     """
     large = queries_GMD.shape[1] * keys_GSD.shape[1] >= LARGE
-    if large and not blind and can_pack(queries_GMD.device, queries_GMD.dtype):
+    if large and not blind and not has_amx() and can_pack(queries_GMD.device, queries_GMD.dtype):
         return _whole_products(queries_GMD, keys_GSD, values_GSD, bias_MS)
     if queries_GMD.device.type == "cpu" and not blind:
         mixed, sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
