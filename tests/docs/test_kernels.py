@@ -135,7 +135,7 @@ def build(registers: int, shared: int, **more: Any) -> dict[str, Any]:
 
 
 def test_what_compilers_make_of_kernels(page: ModuleType) -> None:
-    """Of registers a block of 4 warps with 255 of them takes half; of shared memory 100 KiB leave room for two blocks."""
+    """Blocks of 4 warps with 255 registers fill a multiprocessor by two; and two with 100 KiB of shared memory do."""
     assert "is owed" in page.section({})
     lines = [build(255, 0), build(32, 100 * 1024, spilled=8), build(32, 0, target="sm_80"), build(16, 0, warps=1)]
     text = page.section({"builds": {"triton": "3.9", "lines": lines}})

@@ -5,11 +5,16 @@ Letters in names: G key and value heads, M queries of one of them, S keys, D siz
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 GRAIN = 8
 """Rows that a product in `exact` has a multiple of on a processor: with few rows, products have other bits."""
+BLOCK = 64
+"""Rows of every product in `exact` where grains are not enough."""
 TILE = 64
 """Positions of a tile: tile t holds the positions 64 t to 64 t + 63, whoever asks."""
 
@@ -61,6 +66,19 @@ def has_amx() -> bool:
     benchmarks/kernels, paged_decode.py).
     """
     return bool(getattr(torch.cpu, "_is_amx_tile_supported", bool)())
+
+
+def follows_rows(dtype: torch.dtype) -> bool:
+    """Whether oneDNN's products of whole grains have other bits with other numbers of rows, on this processor: those of
+    bf16 on AMX divide their sums by what is fast for so many rows."""
+    return dtype == torch.bfloat16 and has_amx()
+
+
+def in_blocks(x_MK: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:
+    """What `multiply` makes of rows, always of `BLOCK` rows at once: products of one shape add up in one order."""
+    rows = len(x_MK)
+    filled = F.pad(x_MK, (0, 0, 0, -rows % BLOCK))
+    return torch.cat([multiply(part) for part in filled.split(BLOCK)])[:rows]
 
 
 def wide(x: Tensor) -> Tensor:

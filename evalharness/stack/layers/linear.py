@@ -1,7 +1,8 @@
 """Linear layers whose weights lie as the processor's matrix products want them.
 
 oneDNN's product with a weight that was reordered once is about twice as fast as MKL's with a plain one at 1 to 64
-rows and a tenth faster at 1,024 (benchmarks/engine/linear.py), and a row's bits do not depend on the other rows.
+rows and a tenth faster at 1,024 (benchmarks/engine/linear.py), and a row's bits do not depend on the other rows; in
+bf16 on AMX they do, and `exact` takes blocks of 64.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from torch.nn import functional as F
 
 from evalharness.stack.kernels.exact_linear import OP as EXACT_LINEAR
 from evalharness.stack.kernels.exact_linear import exact_linear
-from evalharness.stack.kernels.op import exactly
+from evalharness.stack.kernels.op import exactly, in_exact
+from evalharness.stack.kernels.tiles import follows_rows, in_blocks
 from evalharness.stack.layers.lora import effective_weight
 
 SMALLEST = 2**23
@@ -62,6 +64,8 @@ class PackedLinear(nn.Module):
         self._bias = bias
 
     def forward(self, x: Tensor) -> Tensor:
+        if in_exact() and follows_rows(x.dtype):
+            return in_blocks(x, lambda part: product(part, self._packed, self._bias))
         return product(x, self._packed, self._bias)
 
 

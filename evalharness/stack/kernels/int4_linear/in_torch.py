@@ -2,7 +2,8 @@
 
 That kernel needs a time for each row, and to make the weights whole numbers needs one for all: they meet at 128
 rows of bf16. With numbers in fp32 it is a plain loop, an order of magnitude slower than fp32 products, and is not used:
-four bits pay in bf16 only. Neither way do a row's bits depend on other rows, and in `exact` one serves for all rows.
+four bits pay in bf16 only. Its bits of a row do not depend on other rows, so that in `exact` it serves for all of them;
+whole products have 64 rows each there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from evalharness.stack.kernels.int4_linear.weights import Int4Weight, padded
 from evalharness.stack.kernels.op import in_exact
+from evalharness.stack.kernels.tiles import in_blocks
 
 FEW = 128
 """Rows up to which torch's kernel for four bits is used."""
@@ -27,16 +29,23 @@ def int4_linear(x: Tensor, weight: Int4Weight, bias_N: Tensor | None = None) -> 
         product = torch.ops.aten._weight_int4pack_mm_for_cpu(
             padded(x_MK, weight).contiguous(), weight.packed_NB, weight.group, weight.scales_zeros_SN2
         )
+    elif in_exact():
+        product = in_blocks(x_MK, lambda rows_MK: _whole(rows_MK, weight))
     else:
-        product = x.new_empty(len(x_MK), weight.outputs)
-        x_MK = padded(x_MK, weight)
-        for begin in range(0, weight.outputs, BLOCK):
-            rows = slice(begin, begin + BLOCK)
-            if weight.native:
-                by_block = x_MK @ weight.transposed(x.dtype, rows)
-                product[:, rows] = by_block.transpose(0, 1).flatten(1)
-            else:
-                product[:, rows] = x_MK[:, : weight.columns] @ weight.dequantized(x.dtype, rows).T
+        product = _whole(x_MK, weight)
     if bias_N is not None:
         product += bias_N
     return product.view(*x.shape[:-1], weight.outputs)
+
+
+def _whole(x_MK: Tensor, weight: Int4Weight) -> Tensor:
+    product = x_MK.new_empty(len(x_MK), weight.outputs)
+    x_MK = padded(x_MK, weight)
+    for begin in range(0, weight.outputs, BLOCK):
+        rows = slice(begin, begin + BLOCK)
+        if weight.native:
+            by_block = x_MK @ weight.transposed(x_MK.dtype, rows)
+            product[:, rows] = by_block.transpose(0, 1).flatten(1)
+        else:
+            product[:, rows] = x_MK[:, : weight.columns] @ weight.dequantized(x_MK.dtype, rows).T
+    return product

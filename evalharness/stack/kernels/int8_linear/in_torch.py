@@ -19,6 +19,7 @@ from torch import Tensor
 
 from evalharness.stack.kernels.int8_linear.weights import Int8Weight, takes_whole_numbers
 from evalharness.stack.kernels.op import in_exact
+from evalharness.stack.kernels.tiles import in_blocks
 
 FEW = 8
 """Rows up to which torch's kernel for eight bits is used."""
@@ -39,14 +40,21 @@ def int8_linear(x: Tensor, weight: Int8Weight, bias_N: Tensor | None = None) -> 
         product = _whole_numbers(x_MK, weight).to(x.dtype)
     elif native and 0 < len(x_MK) <= FEW and weight.numbers_NK.numel():
         product = torch._weight_int8pack_mm(x_MK.contiguous(), weight.numbers_NK, weight.scales_N)
+    elif in_exact():
+        product = in_blocks(x_MK, lambda rows_MK: _whole(rows_MK, weight))
     else:
-        product = x.new_empty(len(x_MK), weight.outputs)
-        for begin in range(0, weight.outputs if len(x_MK) else 0, BLOCK):
-            rows = slice(begin, begin + BLOCK)
-            product[:, rows] = (x_MK @ weight.numbers_NK[rows].to(x.dtype).T).mul_(weight.scales_N[rows])
+        product = _whole(x_MK, weight)
     if bias_N is not None:
         product += bias_N
     return product.view(*x.shape[:-1], weight.outputs)
+
+
+def _whole(x_MK: Tensor, weight: Int8Weight) -> Tensor:
+    product = x_MK.new_empty(len(x_MK), weight.outputs)
+    for begin in range(0, weight.outputs if len(x_MK) else 0, BLOCK):
+        rows = slice(begin, begin + BLOCK)
+        product[:, rows] = (x_MK @ weight.numbers_NK[rows].to(x_MK.dtype).T).mul_(weight.scales_N[rows])
+    return product
 
 
 def _whole_numbers(x_MK: Tensor, weight: Int8Weight) -> Tensor:
