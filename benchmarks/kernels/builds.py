@@ -2,7 +2,7 @@
 
     python benchmarks/kernels/builds.py
 
-Writes `results/builds.json` beside this file and then the page (`page.py`). Takes about five minutes.
+Writes `results/builds.json` beside this file and then the page (`page.py`). Takes about a quarter of an hour.
 """
 
 from __future__ import annotations

@@ -3,11 +3,11 @@
     python benchmarks/kernels/on_a_gpu.py FOLDER [--minutes 9.5]
 
 In this order: the tests of the kernels, the tests of the stack on a GPU, every op's benchmark, the engine and the
-trainer end to end, compute-sanitizer's memcheck over small shapes of every op, where it is installed, and what
-torch.compile makes of the ops. What a step does not need of its time is the next ones'. FOLDER gets a log of each step,
-`cuda.json` and `end_to_end-cuda.json` (copied to `results/` they are what docs/kernels.md shows, written anew by
-`page.py`), and `summary.json`. Where there is no GPU the steps that can run on a processor do, on tiny shapes, and it
-is said what was left out.
+trainer end to end, other tiles of the kernels that multiply most, compute-sanitizer's memcheck over small shapes of
+every op, where it is installed, and what torch.compile makes of the ops. What a step does not need of its time is the
+next ones'. FOLDER gets a log of each step, `cuda.json` and `end_to_end-cuda.json` (copied to `results/` they are what
+docs/kernels.md shows, written anew by `page.py`), and `summary.json`. Where there is no GPU the steps that can run on
+a processor do, on tiny shapes, and it is said what was left out.
 """
 
 from __future__ import annotations
@@ -73,18 +73,24 @@ def steps(folder: Path, gpu: bool, seconds: float) -> list[Step]:
         Step(
             "tests of the kernels",
             [*pytest, "tests/stack/kernels" if gpu else "tests/stack/kernels/test_rms_norm.py"],
-            0.25 * seconds,
+            0.22 * seconds,
         ),
         Step("tests of the stack on a GPU", [*pytest, "tests/stack/test_cuda.py"], 0.1 * seconds, left_out=needs),
         Step(
             "benchmarks of the ops",
             [*ops, "--no-compile", "--limit", "40", "--seconds", SECONDS],
-            0.28 * seconds,
+            0.26 * seconds,
         ),
         Step(
             "end to end",
             [*whole, "--rounds", "2"],
             0.13 * seconds,
+            environment={} if gpu else {"TRITON_INTERPRET": "1"},
+        ),
+        Step(
+            "tiles",
+            [python, str(HERE / "tiles.py"), "--seconds", SECONDS],
+            0.1 * seconds,
             environment={} if gpu else {"TRITON_INTERPRET": "1"},
         ),
         Step(
@@ -98,7 +104,7 @@ def steps(folder: Path, gpu: bool, seconds: float) -> list[Step]:
         Step(
             "benchmarks beside torch.compile",
             [*ops, "--compile", "--only", *COMPILED, "--seconds", SECONDS],
-            0.12 * seconds,
+            0.07 * seconds,
             left_out=needs,
         ),
     ]

@@ -78,7 +78,7 @@ def in_blocks(x_MK: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:
     """What `multiply` makes of rows, always of `BLOCK` rows at once: products of one shape add up in one order."""
     rows = len(x_MK)
     filled = F.pad(x_MK, (0, 0, 0, -rows % BLOCK))
-    return torch.cat([multiply(part) for part in filled.split(BLOCK)])[:rows]
+    return torch.cat([multiply(part) for part in torch.split(filled, BLOCK)])[:rows]
 
 
 def wide(x: Tensor) -> Tensor:

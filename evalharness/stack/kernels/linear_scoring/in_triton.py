@@ -125,12 +125,7 @@ def linear_scoring(
 def _by_weight(hidden_RW: Tensor, weight_VW: Tensor, targets_RK: Tensor, entropies: bool) -> Scored:
     hidden_RW, weight_VW = rows_of(hidden_RW), rows_of(weight_VW)
     (rows, width), vocabulary = hidden_RW.shape, len(weight_VW)
-    same = hidden_RW.dtype == weight_VW.dtype
-    kind = "halves" if same and hidden_RW.element_size() == 2 else "whole"
-    by_rows: tuple[Tile, ...] = TILES[target_of(hidden_RW)][kind]
-    if not same:  # numbers that become fp32 on the way leave registers for the smallest tile only
-        by_rows = by_rows[:1]
-    tile = next((each for each in by_rows if rows <= each.rows), by_rows[-1])
+    tile = _tile_for(hidden_RW, weight_VW)
     tiles = triton.cdiv(vocabulary, tile.tokens)
     most_TR, total_TR, inner_TR = hidden_RW.new_empty((3, tiles, rows), dtype=torch.float32)
     likeliest_TR = hidden_RW.new_empty((tiles, rows), dtype=torch.int32)
@@ -155,6 +150,15 @@ def _by_weight(hidden_RW: Tensor, weight_VW: Tensor, targets_RK: Tensor, entropi
         entropies_R = norms_R - (moved_TR * share_TR).sum(0) / total_R
     first_R1 = likeliest_TR.gather(0, tile_R[None]).t()
     return Scored(own_RK - most_R[:, None] - norms_R[:, None], first_R1 == targets_RK, entropies_R)
+
+
+def _tile_for(hidden_RW: Tensor, weight_VW: Tensor) -> Tile:
+    same = hidden_RW.dtype == weight_VW.dtype
+    kind = "halves" if same and hidden_RW.element_size() == 2 else "whole"
+    by_rows: tuple[Tile, ...] = TILES[target_of(hidden_RW)][kind]
+    if not same:  # numbers that become fp32 on the way leave registers for the smallest tile only
+        by_rows = by_rows[:1]
+    return next((each for each in by_rows if len(hidden_RW) <= each.rows), by_rows[-1])
 
 
 def _by_layer(hidden_RW: Tensor, layer: Layer, targets_RK: Tensor, entropies: bool) -> Scored:
