@@ -23,7 +23,7 @@ def compiled(tmp_path, *arguments: str) -> list[dict]:
     """In a process that does not interpret, into an empty cache."""
     environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "evalharness.stack.kernels.compilation", *arguments]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=2400)
     assert ended.returncode == 0, ended.stderr[-3000:]
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
@@ -46,6 +46,7 @@ def test_a_build_for_each_target(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(2400)
 def test_all_builds_for_all_targets(tmp_path):
     lines = compiled(tmp_path)
     assert len(lines) == len(list(whole())) > 2 * len(list(builds()))
