@@ -106,8 +106,10 @@ def _few(
                 low.to(tl.float32), high.to(tl.float32), low_x.to(tl.float32), high_x.to(tl.float32)
             )  # fmt: skip
         low_x, high_x = tl.permute(low_x, (0, 2, 1)), tl.permute(high_x, (0, 2, 1))
-        product = tl.dot(high, high_x, tl.dot(low, low_x))
-        total = tl.dot(ones, high_x, tl.dot(ones, low_x))
+        product = tl.dot(low, low_x, input_precision="ieee")
+        product = tl.dot(high, high_x, product, input_precision="ieee")
+        total = tl.dot(ones, low_x, input_precision="ieee")
+        total = tl.dot(ones, high_x, total, input_precision="ieee")
         sums += product * scale[:, :, None]
         sums += total * (zero - _zero(number) * scale)[:, :, None]
     found = tl.sum(sums, 0)
