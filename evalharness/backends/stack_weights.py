@@ -23,13 +23,12 @@ def small_weights(asked: str | None, checkpoint: Checkpoint, device: str, *, exa
     Raises:
         UsageError: there are none of this name, or this model or arithmetic cannot have them.
     """
-    if asked in (None, STORED):
+    if asked is None or asked == STORED:
         return None
     from evalharness.stack.quantization.kinds import GROUP, WEIGHTS, undivided
 
     weights = next((each for each in WEIGHTS if each == asked), None)
     if weights is None:
-        assert asked is not None
         raise UsageError(f"--weights {asked}: no such weights; {nearest(asked, (*WEIGHTS, STORED))}")
     if exact and device.partition(":")[0] != "cpu":
         raise UsageError(

@@ -26,6 +26,8 @@ from evalharness.stack.kernels.told import VARIABLE, Implementation, exact_lacks
 FLOATS = ("fp32", "bf16", "fp16")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Names of Triton."""
+KINDS = {"halves": ("bf16", "fp16"), "whole": ("fp32",)}
+"""Of numbers, by their bytes: tiles of products follow these."""
 TARGETS = ("sm_80", "sm_90", "gfx942")
 """GPUs that kernels are compiled for: A100, H100 and H200, MI300."""
 OLDEST = (8, 0)

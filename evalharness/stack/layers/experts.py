@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evalharness.stack.kernels.experts import Routes, grouped_linear, groups, mix, route, send
+from evalharness.stack.kernels.tiles import GRAIN
 from evalharness.stack.layers.feedforward import FeedForward, GatedFeedForward
 from evalharness.stack.layers.linear import ExactLinear, SideBySide
 
-GRAIN = 8
-"""Rows that a product has a multiple of: with few rows, products have other bits (see `engine.cache`)."""
 PLAIN = (nn.Parameter, Tensor)
 """Weights that are whole and have numbers: not DTensors, nor what estimates make."""
 

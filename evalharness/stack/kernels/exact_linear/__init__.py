@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from evalharness.stack.kernels.op import Op, Signature
+from evalharness.stack.kernels.op import KINDS, Op, Signature
 
 
 class Tile(NamedTuple):
@@ -38,7 +38,6 @@ One row waits for the weight. Of it, outputs times stages times inputs of a tile
 are; only as many rows are read as there are. Many rows wait for the level 2 cache, so that large tiles suit both. In
 fp32 a tile's multiplications of one row take as long as its weight takes to come, so it has 32 rows.
 """
-_KINDS = {"halves": ("bf16", "fp16"), "whole": ("fp32",)}
 GROUP = 8
 """Tiles of rows that follow one another at one tile of the weight."""
 _ARGUMENTS = {
@@ -64,8 +63,8 @@ def _signature(target: str, kind: str, arguments: dict[str, str], *dtypes: str) 
 OP = Op(
     "exact_linear",
     (
-        *(_signature(target, kind, _ARGUMENTS, *_KINDS[kind]) for target, kinds in TILES.items() for kind in kinds),
-        *(_signature(target, "whole", _UNDER_WIDE, *_KINDS["halves"]) for target in TILES),
+        *(_signature(target, kind, _ARGUMENTS, *KINDS[kind]) for target, kinds in TILES.items() for kind in kinds),
+        *(_signature(target, "whole", _UNDER_WIDE, *KINDS["halves"]) for target in TILES),
     ),
     row_wise=True,
 )

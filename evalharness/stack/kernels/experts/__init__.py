@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from evalharness.stack.kernels.op import Op, Signature
+from evalharness.stack.kernels.op import KINDS, Op, Signature
 
 _COUNTS = {"counts": "*i64", "experts": "i32", "sides": "i32", "inputs": "i32", "outputs": "i32"}
 _CHOOSE = {
@@ -74,8 +74,6 @@ TILES = {
         "whole": Tiles(Tile(32, 64, 32, 4, 2), Tile(32, 32, 64, 4, 2), Tile(32, 64, 64, 4, 2)),
     },
 }
-_HALVES, _WHOLES = ("bf16", "fp16"), ("fp32",)
-_KINDS = {"halves": _HALVES, "whole": _WHOLES}
 
 
 def _signature(
@@ -95,7 +93,7 @@ def _signature(
 def _products() -> Iterator[Signature]:
     for target, kinds in TILES.items():
         for kind, tiles in kinds.items():
-            dtypes = _KINDS[kind]
+            dtypes = KINDS[kind]
             yield _signature("_product", _PRODUCT, tiles.product, target, dtypes, bias=True)
             yield _signature("_by_x", _BY_X, tiles.by_x, target, dtypes, bias=False)
             yield _signature("_by_weight", _BY_WEIGHT, tiles.by_weight, target, dtypes, bias=True)
@@ -116,7 +114,7 @@ OP = Op(
         Signature(
             kernel="_place", arguments={"chosen": "*i64", "starts": "*i64", "places": "*i64", "tokens_of": "*i64",
                                         "tokens": "i32", "experts": "i32"},
-            constants=({"BLOCK_T": 32, "PER_TOKEN": 2, "BLOCK_K": 2},), dtypes=_WHOLES,
+            constants=({"BLOCK_T": 32, "PER_TOKEN": 2, "BLOCK_K": 2},), dtypes=KINDS["whole"],
         ),
         Signature(
             kernel="_unchoose", arguments=_UNCHOOSE,

@@ -353,7 +353,7 @@ def _run_backward(
         return by_queries.zero_(), by_keys.zero_(), by_values.zero_()
     delta, shift = torch.empty_like(sums), torch.empty_like(sums)
     # A key is seen by one interval of queries, as a query sees one of keys.
-    query_first, query_end = intervals.queries_of(1)
+    query_first, query_end = intervals.queries_of()
     strides = (*queries.stride()[:3], *keys.stride()[:3], *values.stride()[:3], *gradient.stride()[:3])
     inputs = (queries, keys, values, gradient, shift, delta)
     slopes_or = sums if slopes is None else slopes

@@ -30,12 +30,12 @@ class KeyIntervals:
         columns = torch.arange(self.seen, device=self.first_BT.device)[keys]
         return (columns >= self.first_BT[:, queries, None]) & (columns < self.end_BT[:, queries, None])
 
-    def queries_of(self, keys: int) -> tuple[Tensor, Tensor]:
-        """First query that sees a block of so many keys and the end of those that may, int32 [B, blocks of keys]."""
-        begins = torch.arange(0, self.seen, keys, dtype=torch.int32, device=self.first_BT.device)
-        begins = begins.expand(len(self.first_BT), -1).contiguous()
-        firsts = torch.searchsorted(self.end_BT.contiguous(), begins, right=True, out_int32=True)
-        ends = torch.searchsorted(self.first_BT.contiguous(), begins + (keys - 1), right=True, out_int32=True)
+    def queries_of(self) -> tuple[Tensor, Tensor]:
+        """First query that sees each key and the end of those that do, int32 [B, S]; no query where that is empty."""
+        keys_S = torch.arange(self.seen, dtype=torch.int32, device=self.first_BT.device)
+        keys_BS = keys_S.expand(len(self.first_BT), -1).contiguous()
+        firsts = torch.searchsorted(self.end_BT.contiguous(), keys_BS, right=True, out_int32=True)
+        ends = torch.searchsorted(self.first_BT.contiguous(), keys_BS, right=True, out_int32=True)
         return firsts, ends
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from evalharness.stack.kernels.int4_linear.weights import Int4Weight, for_processor, quantize, room
-from evalharness.stack.kernels.op import Op, Signature
+from evalharness.stack.kernels.op import KINDS, Op, Signature
 
 __all__ = ["OP", "Int4Weight", "for_processor", "int4_linear", "quantize", "room"]
 
@@ -49,7 +49,6 @@ TILES = {
     },
 }
 """By GPU and bytes of a number of x, for more and more rows."""
-_KINDS = {"halves": ("bf16", "fp16"), "whole": ("fp32",)}
 _ARGUMENTS = {
     "x": "*T", "packed": "*i32", "scales_zeros": "*i32", "bias": "*T", "y": "*T", "rows": "i32", "outputs": "i32",
     "inputs": "i32", "parts": "i32", "x_stride": "i64",
@@ -61,7 +60,7 @@ def _signature(target: str, kind: str, tile: Tile) -> Signature:
         kernel="_few" if tile.slices else "_many",
         arguments=_ARGUMENTS,
         constants=({**tile.constants(64), "EVEN": True, "BIAS": True, "UPCAST": False},),
-        dtypes=_KINDS[kind],
+        dtypes=KINDS[kind],
         warps=tile.warps,
         stages=tile.stages,
         targets=(target,),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from evalharness.stack.kernels.int8_linear.weights import Int8Weight, for_processor, quantize, room
-from evalharness.stack.kernels.op import Op, Signature
+from evalharness.stack.kernels.op import KINDS, Op, Signature
 
 __all__ = ["OP", "Int8Weight", "for_processor", "int8_linear", "quantize", "room"]
 
@@ -47,7 +47,6 @@ TILES = {
     },
 }
 """By GPU and bytes of a number of x, for more and more rows."""
-_KINDS = {"halves": ("bf16", "fp16"), "whole": ("fp32",)}
 _ARGUMENTS = {
     "x": "*T", "numbers": "*i8", "scales": "*bf16", "bias": "*T", "y": "*T", "rows": "i32", "outputs": "i32",
     "inputs": "i32", "x_stride": "i64", "numbers_stride": "i64",
@@ -59,7 +58,7 @@ def _signature(target: str, kind: str, tile: Tile) -> Signature:
         kernel="_few" if tile.slices else "_many",
         arguments=_ARGUMENTS,
         constants=({**tile.constants(), "EVEN": True, "BIAS": True, "UPCAST": False},),
-        dtypes=_KINDS[kind],
+        dtypes=KINDS[kind],
         warps=tile.warps,
         stages=tile.stages,
         targets=(target,),

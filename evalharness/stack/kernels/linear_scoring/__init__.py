@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from evalharness.stack.kernels.linear_scoring.heads import Head
-from evalharness.stack.kernels.op import Op, Signature
+from evalharness.stack.kernels.op import KINDS, Op, Signature
 
 _TILE = {
     "hidden": "*T", "weight": "*T", "targets": "*i64", "most": "*fp32", "total": "*fp32", "inner": "*fp32",
@@ -51,7 +51,6 @@ TILES = {
 """By GPU and bytes of a number, for more and more rows. The largest are as large as sums and epilogue fit registers: a
 tile's operands come from the level 2 cache at no more than 48 bytes a cycle and multiprocessor of an H100. On sm_80
 they need at most 99 KB of shared memory, which is all that sm_86 and sm_89 have."""
-_KINDS = {"halves": ("bf16", "fp16"), "whole": ("fp32",)}
 GROUP = 16
 """Tiles of rows that follow one another at one tile of the weight: what runs at once is then about square."""
 
@@ -62,7 +61,7 @@ def _tile_signature(target: str, kind: str, tile: Tile) -> Signature:
         kernel="_tile",
         arguments=_TILE,
         constants=tuple(build | {"EVEN": True, "ENTROPIES": wanted} for wanted in (False, True)),
-        dtypes=_KINDS[kind],
+        dtypes=KINDS[kind],
         warps=tile.warps,
         stages=tile.stages,
         targets=(target,),
