@@ -175,6 +175,7 @@ def test_samples_are_narrowed_by_what_came_of_their_programs(browser_page: Any, 
     browser_page.get_by_label("fail").check()
     waits_for_count(browser_page, "6 of 11")
     browser_page.locator("a.row").first.click()
+    browser_page.wait_for_url("**/sample?*")  # with its script: before that no key does anything
     assert browser_page.locator("summary .badge").inner_text() == "fail"
     browser_page.keyboard.press("j")
     browser_page.wait_for_url("**id=2**")
