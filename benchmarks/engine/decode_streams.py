@@ -50,20 +50,18 @@ def decode_seconds(generate: Callable[[int], None]) -> float:
 
 def ours(ids: list[list[int]], numerics: str, dtype: str) -> float:
     import torch
-    from one_stream import Listener
 
     from evalharness.backends import stack
     from evalharness.stack.engine.engine import Engine
-    from evalharness.stack.engine.requests import GenerateJob
+    from evalharness.stack.engine.requests import GenerateJob, answers
 
     backend = stack.load("smollm2", dtype=dtype, threads=int(os.environ["OMP_NUM_THREADS"]))
     model = next(iter(backend._ready().values())).model
     assert torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])
 
     def generate(tokens: int) -> None:
-        jobs = [[GenerateJob(ids=tuple(prompt), max_tokens=tokens, listener=Listener()) for prompt in ids]]
         engine = Engine(model, backend.tokenizer.decode, numerics=numerics)  # type: ignore[arg-type]
-        engine.run(lambda: jobs.pop() if jobs else [])
+        answers(engine, [GenerateJob(ids=tuple(prompt), max_tokens=tokens) for prompt in ids])
 
     return decode_seconds(generate)
 

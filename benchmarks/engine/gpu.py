@@ -31,7 +31,7 @@ import torch
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.checkpoints.load import load_model
 from evalharness.stack.engine.engine import Engine
-from evalharness.stack.engine.requests import GenerateJob, ScoreJob
+from evalharness.stack.engine.requests import GenerateJob, ScoreJob, answers
 
 ONE_BILLION = {
     "vocab_size": 128_256,
@@ -50,25 +50,6 @@ CHECKED = 16
 """Questions that are compared with fp32."""
 
 
-class Keeping:
-    cancelled = False
-    result: Any = None
-
-    def begin(self) -> None: ...
-
-    def done(self, result: Any) -> None:
-        self.result = result
-
-    def failed(self, error: Exception) -> None:
-        raise error
-
-
-def serve(engine: Engine, jobs: list[Any]) -> list[Any]:
-    pending = [jobs]
-    engine.run(lambda: pending.pop() if pending else [])
-    return [job.listener.result for job in jobs]
-
-
 def questions(vocabulary: int, subjects: int, each: int, shared: int, own: int) -> list[tuple[int, ...]]:
     random = torch.Generator().manual_seed(0)
 
@@ -84,8 +65,8 @@ def questions(vocabulary: int, subjects: int, each: int, shared: int, own: int) 
 
 def our_scores(model: Decoder, asked: list[tuple[int, ...]]) -> list[list[float]]:
     engine = Engine(model, lambda ids: "", batch_tokens=8192 if model.device.type == "cuda" else 1024)
-    jobs = [ScoreJob(ids=(*ids, letter), start=len(ids), listener=Keeping()) for ids in asked for letter in LETTERS]
-    found = [result.log_likelihoods[0] for result in serve(engine, jobs)]
+    jobs = [ScoreJob(ids=(*ids, letter), start=len(ids)) for ids in asked for letter in LETTERS]
+    found = [result.log_likelihoods[0] for result in answers(engine, jobs)]
     return [found[begin : begin + 4] for begin in range(0, len(found), 4)]
 
 
@@ -110,8 +91,8 @@ def their_scores(model: Any, asked: list[tuple[int, ...]], batch: int = 32) -> l
 
 def our_texts(model: Decoder, prompts: list[tuple[int, ...]], tokens: int) -> list[list[int]]:
     engine = Engine(model, lambda ids: "")
-    jobs = [GenerateJob(ids=ids, max_tokens=tokens, listener=Keeping()) for ids in prompts]
-    return [list(result[0].ids) for result in serve(engine, jobs)]
+    jobs = [GenerateJob(ids=ids, max_tokens=tokens) for ids in prompts]
+    return [list(result[0].ids) for result in answers(engine, jobs)]
 
 
 @torch.inference_mode()

@@ -24,25 +24,13 @@ from whole_runs import LOAD
 
 from evalharness.backends import stack
 from evalharness.stack.engine.engine import GUESSES, Engine
-from evalharness.stack.engine.requests import GenerateJob
+from evalharness.stack.engine.requests import GenerateJob, answers
 
 PROMPTS = (
     "The history of the lighthouse begins",
     "Question: A baker sells 12 loaves in the morning and 9 in the afternoon. How many does he sell?\nAnswer: He sells",
     "def mean(values):\n    ",
 )
-
-
-class Listener:
-    cancelled = False
-
-    def begin(self) -> None: ...
-
-    def done(self, result) -> None:
-        self.result = result
-
-    def failed(self, error) -> None:
-        raise error
 
 
 def bandwidth() -> float:
@@ -75,11 +63,10 @@ def main() -> None:
     prompts = [backend.tokenizer.encode(prompt) for prompt in PROMPTS]
 
     def ours(ids, guesses):
-        job = GenerateJob(ids=tuple(ids), max_tokens=options.tokens, listener=Listener())
-        pending = [[job]]
+        job = GenerateJob(ids=tuple(ids), max_tokens=options.tokens)
         began = time.perf_counter()
-        Engine(model, backend.tokenizer.decode, guesses=guesses).run(lambda: pending.pop() if pending else [])
-        return options.tokens / (time.perf_counter() - began), list(job.listener.result[0].ids)
+        [[text]] = answers(Engine(model, backend.tokenizer.decode, guesses=guesses), [job])
+        return options.tokens / (time.perf_counter() - began), list(text.ids)
 
     @torch.inference_mode()
     def theirs(ids):

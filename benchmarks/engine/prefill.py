@@ -20,14 +20,13 @@ import time
 from pathlib import Path
 
 import torch
-from one_stream import Listener
 from torch.nn import functional as F
 from whole_runs import LOAD, asked, ours
 
 from evalharness.backends import stack
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.engine.engine import Engine
-from evalharness.stack.engine.requests import ScoreJob
+from evalharness.stack.engine.requests import ScoreJob, answers
 from evalharness.stack.layers.linear import PackedLinear
 
 ROWS = 1024
@@ -95,15 +94,14 @@ def main() -> None:
     for request in requests:
         context = backend.tokenizer.encode(request["context"])
         ids = backend.tokenizer.encode(request["context"] + request["continuation"])
-        jobs.append(ScoreJob(ids=tuple(ids), start=len(context), listener=Listener()))
+        jobs.append(ScoreJob(ids=tuple(ids), start=len(context)))
     linear, attention = operations(model.config, jobs)
     seconds = []
     with torch.inference_mode():
         for _ in range(options.rounds):
             engine = Engine(model, backend.tokenizer.decode, numerics=options.numerics)
-            pending = [jobs]
             began = time.perf_counter()
-            engine.run(lambda pending=pending: pending.pop() if pending else [])  # type: ignore[misc]
+            answers(engine, jobs)
             seconds.append(time.perf_counter() - began)
         products = product_rates(model.config, model.dtype)
     rate = (linear + attention) / statistics.median(seconds)

@@ -40,6 +40,7 @@ from evalharness.backends import stack
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.checkpoints.load import build, in_blocks
 from evalharness.stack.checkpoints.quantized import build_quantized
+from evalharness.stack.engine import requests
 from evalharness.stack.engine.engine import Engine
 from evalharness.stack.engine.requests import GenerateJob, ScoreJob
 from evalharness.stack.quantization.kinds import WEIGHTS
@@ -65,18 +66,6 @@ TEXTS = (
 )
 
 
-class Listener:
-    cancelled = False
-
-    def begin(self) -> None: ...
-
-    def done(self, result) -> None:
-        self.result = result
-
-    def failed(self, error) -> None:
-        raise error
-
-
 def loaded(kind: str):
     """The decoder with such weights, and its tokenizer."""
     backend = stack.load(stack.EMBEDDED, **KINDS[kind])
@@ -86,18 +75,17 @@ def loaded(kind: str):
 def run(model, tokenizer, job, numerics="fast", clock=time.perf_counter) -> float:
     """Seconds that an engine takes for one job."""
     engine = Engine(model, tokenizer.decode, guesses=0, numerics=numerics)
-    pending = [[job]]
     began = clock()
-    engine.run(lambda: pending.pop() if pending else [])
+    requests.answers(engine, [job])
     return clock() - began
 
 
 def text_job(ids, tokens: int) -> GenerateJob:
-    return GenerateJob(ids=tuple(ids), max_tokens=tokens, listener=Listener())
+    return GenerateJob(ids=tuple(ids), max_tokens=tokens)
 
 
 def score_job(ids) -> ScoreJob:
-    return ScoreJob(ids=tuple(ids), start=len(ids) - 1, listener=Listener())
+    return ScoreJob(ids=tuple(ids), start=len(ids) - 1)
 
 
 # --------------------------------------------------------------------------- speed

@@ -34,25 +34,13 @@ import torch
 from evalharness.backends import stack
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.engine.engine import Engine
-from evalharness.stack.engine.requests import ScoreJob
+from evalharness.stack.engine.requests import ScoreJob, answers
 from evalharness.stack.layers.attention import WholeSequence
 
 LOAD = 0.5
 WAYS = ("engine", "lines", "batches")
 SHOTS, BATCH = 5, 8
 LETTERS = "ABCD"
-
-
-class Listener:
-    cancelled = False
-
-    def begin(self) -> None: ...
-
-    def done(self, result) -> None:
-        self.result = result
-
-    def failed(self, error) -> None:
-        raise error
 
 
 class PlainLines(Engine):
@@ -95,13 +83,12 @@ def prompts(options: argparse.Namespace, encode) -> list[list[int]]:
 
 def by_engine(kind: type[Engine], model: Decoder, asked: list[list[int]], letters: list[int]) -> list[float]:
     jobs = [
-        ScoreJob(ids=(*ids, letter), start=len(ids), user=number, listener=Listener())
+        ScoreJob(ids=(*ids, letter), start=len(ids), user=number)
         for number, ids in enumerate(asked)
         for letter in letters
     ]
-    pending = [jobs]
-    kind(model, lambda ids: "", numerics="exact").run(lambda: pending.pop() if pending else [])
-    return [job.listener.result.log_likelihoods[0] for job in jobs]
+    engine = kind(model, lambda ids: "", numerics="exact")
+    return [scores.log_likelihoods[0] for scores in answers(engine, jobs)]
 
 
 def by_batches(model: Decoder, asked: list[list[int]], letters: list[int]) -> list[float]:

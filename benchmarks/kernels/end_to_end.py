@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from all import RESULTS, write
-from kept import Kept
 
 RECORDED = "triton, recorded"
 """Triton, whose steps of running texts are a CUDA graph."""
@@ -123,7 +122,7 @@ def serving(work: str, sizes: Sizes, device: str, recorded: bool) -> Callable[[]
     from evalharness.stack.config import ModelConfig
     from evalharness.stack.engine.engine import Engine
     from evalharness.stack.engine.recorded import cuda_graph
-    from evalharness.stack.engine.requests import GenerateJob, ScoreJob
+    from evalharness.stack.engine.requests import GenerateJob, ScoreJob, answers
 
     model = Decoder(ModelConfig(architecture="llama", **sizes.model))
     initialize(model, 0, 0.05)
@@ -139,26 +138,17 @@ def serving(work: str, sizes: Sizes, device: str, recorded: bool) -> Callable[[]
     questions = [shared + ids(sizes.own) for _ in range(sizes.questions)]
     prompts = [ids(30) for _ in range(1 if work.endswith("1 text") else sizes.texts)]
 
-    def serve(engine: Engine, jobs: list[Any]) -> list[Any]:
-        waiting = [jobs]
-        engine.run(lambda: waiting.pop() if waiting else [])
-        return [job.listener.result for job in jobs]
-
     # Texts have one engine for all turns, whose steps stay recorded.
     same = Engine(model, lambda _: "", record=cuda_graph if recorded else None)
 
     def score() -> Turn:
-        jobs = [
-            ScoreJob(ids=(*asked, letter), start=len(asked), listener=Kept())
-            for asked in questions
-            for letter in LETTERS
-        ]
-        found = [result.log_likelihoods[0] for result in serve(Engine(model, lambda _: ""), jobs)]
+        jobs = [ScoreJob(ids=(*asked, letter), start=len(asked)) for asked in questions for letter in LETTERS]
+        found = [result.log_likelihoods[0] for result in answers(Engine(model, lambda _: ""), jobs)]
         return Turn(sizes.shared + sizes.own * sizes.questions, found)
 
     def decode() -> Turn:
-        jobs = [GenerateJob(ids=prompt, max_tokens=sizes.said, listener=Kept()) for prompt in prompts]
-        found = [id for result in serve(same, jobs) for id in result[0].ids]
+        jobs = [GenerateJob(ids=prompt, max_tokens=sizes.said) for prompt in prompts]
+        found = [id for result in answers(same, jobs) for id in result[0].ids]
         return Turn(len(found), found)
 
     return score if work == "scoring" else decode

@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 from interleaved import facts, times
-from kept import Kept
 from providers import DISPATCHED, LARGE, LINE, ONE, PLAIN, SMALL, every_dtype, implementations, normal, shapes, tell
 from torch.nn import functional as F
 
@@ -27,7 +26,7 @@ from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.architectures.initial import initialize
 from evalharness.stack.architectures.options import ModelOptions
 from evalharness.stack.engine.engine import Engine, Numerics
-from evalharness.stack.engine.requests import GenerateJob, ScoreJob
+from evalharness.stack.engine.requests import GenerateJob, ScoreJob, answers
 from evalharness.stack.kernels.exact_linear import exact_linear
 from evalharness.stack.kernels.op import exact_refusal, exactly
 
@@ -115,10 +114,8 @@ def engine(asked: argparse.Namespace) -> None:
 
 
 def serve(model: Decoder, numerics: Numerics, jobs: list[Any]) -> None:
-    pending = [jobs]
     batch_tokens = 8192 if model.device.type == "cuda" else 1024
-    made = Engine(model, lambda ids: "", numerics=numerics, batch_tokens=batch_tokens, guesses=0)
-    made.run(lambda: pending.pop() if pending else [])
+    answers(Engine(model, lambda ids: "", numerics=numerics, batch_tokens=batch_tokens, guesses=0), jobs)
     if model.device.type == "cuda":
         torch.cuda.synchronize()
 
@@ -130,14 +127,14 @@ def score_jobs(vocabulary: int, subjects: int, each: int, shared: int, own: int)
         common = torch.randint(20, vocabulary, (shared,), generator=random).tolist()
         for number in range(each):
             asked = (*common, *torch.randint(20, vocabulary, (own + number,), generator=random).tolist())
-            jobs += [ScoreJob(ids=(*asked, letter), start=len(asked), listener=Kept()) for letter in range(10, 14)]
+            jobs += [ScoreJob(ids=(*asked, letter), start=len(asked)) for letter in range(10, 14)]
     return jobs
 
 
 def text_jobs(vocabulary: int, texts: int, prompt: int, tokens: int) -> list[GenerateJob]:
     random = torch.Generator().manual_seed(1)
     prompts = torch.randint(20, vocabulary, (texts, prompt), generator=random).tolist()
-    return [GenerateJob(ids=tuple(ids), max_tokens=tokens, listener=Kept()) for ids in prompts]
+    return [GenerateJob(ids=tuple(ids), max_tokens=tokens) for ids in prompts]
 
 
 def main(asked: argparse.Namespace) -> None:

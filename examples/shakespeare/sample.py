@@ -6,38 +6,21 @@ import argparse
 from pathlib import Path
 
 
-class Waiting:
-    """Who waits for the text."""
-
-    cancelled = False
-
-    def begin(self) -> None: ...
-
-    def done(self, texts: tuple) -> None:
-        self.text = texts[0].text
-
-    def failed(self, error: Exception) -> None:
-        raise error
-
-
 def drawn(checkpoint: Path, prompt: str, *, tokens: int = 10_000, temperature: float = 0.8, seed: int = 0) -> str:
     """A text that continues the prompt, of so many tokens or up to the model's context."""
     from evalharness.stack.checkpoints.load import load_model, load_tokenizer
     from evalharness.stack.engine.engine import Engine
-    from evalharness.stack.engine.requests import GenerateJob, Sampling
+    from evalharness.stack.engine.requests import GenerateJob, Sampling, answers
 
     tokenizer, (model, config) = load_tokenizer(checkpoint), load_model(checkpoint)
-    listener = Waiting()
     job = GenerateJob(
         ids=tuple(tokenizer.encode(prompt)),
         max_tokens=tokens,
         sampling=Sampling(temperature=temperature, seed=seed),
         eos_ids=frozenset(config.eos_ids),
-        listener=listener,
     )
-    waiting = [[job]]
-    Engine(model, tokenizer.decode).run(lambda: waiting.pop() if waiting else [])
-    return listener.text
+    [[text]] = answers(Engine(model, tokenizer.decode), [job])
+    return text.text
 
 
 if __name__ == "__main__":

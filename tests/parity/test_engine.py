@@ -21,27 +21,10 @@ from evalharness.backends.stack import StackBackend, load
 from evalharness.errors import ServiceError
 from evalharness.stack.engine.cache import bytes_per_token
 from evalharness.stack.engine.engine import Engine
-from evalharness.stack.engine.requests import GenerateJob, Job, Sampling, ScoreJob
+from evalharness.stack.engine.requests import GenerateJob, Job, Kept, Sampling, ScoreJob
 from evalharness.types import Request, ScoreRequest
 
 pytestmark = pytest.mark.long
-
-
-class Keeping:
-    """A listener that keeps the result."""
-
-    cancelled = False
-
-    def __init__(self) -> None:
-        self.result: Any = None
-
-    def begin(self) -> None: ...
-
-    def done(self, result: Any) -> None:
-        self.result = result
-
-    def failed(self, error: Exception) -> None:
-        raise error
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +72,11 @@ def jobs_of(requests: Sequence[Request], tokens: int = 20) -> list[Job]:
         user = request.origin.sample_id
         if isinstance(request, ScoreRequest):
             assert request.ids is not None
-            jobs.append(ScoreJob(ids=request.ids, start=request.start, user=user, listener=Keeping()))
+            jobs.append(ScoreJob(ids=request.ids, start=request.start, user=user))
             continue
         assert request.prompt.ids is not None
         for sampling, n in DRAWS:
-            jobs.append(
-                GenerateJob(
-                    ids=request.prompt.ids, max_tokens=tokens, sampling=sampling, n=n, user=user, listener=Keeping()
-                )
-            )
+            jobs.append(GenerateJob(ids=request.prompt.ids, max_tokens=tokens, sampling=sampling, n=n, user=user))
     return jobs
 
 
@@ -160,13 +139,12 @@ def test_bits_do_not_depend_on_what_is_computed_together(
 
 def test_a_text_continued_equals_the_text_prefilled(model: Any, real: list[Request]) -> None:
     prompts = [request for request in real if not isinstance(request, ScoreRequest)]
-    jobs = [GenerateJob(ids=request.prompt.ids or (), max_tokens=24, listener=Keeping()) for request in prompts]
-    serve(model, jobs, numerics="exact")
-    for job in jobs:
-        drawn = job.listener.result[0].ids  # type: ignore[attr-defined]
-        halfway = replace(job, ids=(*job.ids, *drawn[:12]), max_tokens=12, listener=Keeping())
-        serve(model, [halfway], numerics="exact")
-        assert halfway.listener.result[0].ids == drawn[12:]  # type: ignore[attr-defined]
+    jobs = [GenerateJob(ids=request.prompt.ids or (), max_tokens=24) for request in prompts]
+    texts, _ = serve(model, jobs, numerics="exact")
+    for job, [text] in zip(jobs, texts, strict=True):
+        halfway = replace(job, ids=(*job.ids, *text.ids[:12]), max_tokens=12, listener=Kept())
+        [[rest]], _ = serve(model, [halfway], numerics="exact")
+        assert rest.ids == text.ids[12:]
 
 
 @pytest.fixture(scope="module")
@@ -206,10 +184,10 @@ def test_greedy_texts_are_those_of_transformers(
     cell = ours.cell("hellaswag", real_mirror, protocol="lm-eval")
     prompts = [ours.requests(cell, sample, backend.tokenizer)[0] for sample in cell.samples[:50]]
     starts = [request.ids[: request.start] for request in prompts if isinstance(request, ScoreRequest) and request.ids]
-    jobs = [GenerateJob(ids=ids, max_tokens=64, listener=Keeping()) for ids in starts]
-    serve(model, jobs, numerics=numerics)
-    for job in jobs:
-        drawn = job.listener.result[0].ids  # type: ignore[attr-defined]
+    jobs = [GenerateJob(ids=ids, max_tokens=64) for ids in starts]
+    texts, _ = serve(model, jobs, numerics=numerics)
+    for job, [text] in zip(jobs, texts, strict=True):
+        drawn = text.ids
         logits_TV = theirs(torch.tensor([[*job.ids, *drawn[:-1]]])).logits[0, len(job.ids) - 1 :]
         for row, id in zip(logits_TV, drawn, strict=True):
             best, second = row.topk(2).values.tolist()
@@ -221,26 +199,18 @@ def test_greedy_texts_are_those_of_transformers(
 PEAK = """
 import resource, sys
 from evalharness.backends import stack
-from evalharness.stack.engine.requests import GenerateJob, Sampling
+from evalharness.stack.engine.requests import GenerateJob, answers
 from evalharness.stack.engine.engine import Engine
-
-class Listener:
-    cancelled = False
-    def begin(self): pass
-    def done(self, result): pass
-    def failed(self, error): raise error
 
 backend = stack.load("smollm2", threads=2)
 model = next(iter(backend._ready().values())).model
 engine = Engine(model, backend.tokenizer.decode, kv_bytes=int(sys.argv[1]) << 20, guesses=0)
-pending = [[GenerateJob(ids=(5,) * 40, max_tokens=2, listener=Listener())]]
-engine.run(lambda: pending.pop() if pending else [])
+answers(engine, [GenerateJob(ids=(5,) * 40, max_tokens=2)])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 size = engine.report.kv_bytes_per_token
-pending = [[
-    GenerateJob(ids=tuple(1000 + 7 * n + k for k in range(190)), max_tokens=12, listener=Listener()) for n in range(80)
-]]
-engine.run(lambda: pending.pop() if pending else [])
+answers(engine, [
+    GenerateJob(ids=tuple(1000 + 7 * n + k for k in range(190)), max_tokens=12) for n in range(80)
+])
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(engine.report.peak_tokens * size / 2**20, (after - before) / 1024)
 """

@@ -11,7 +11,7 @@ from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.architectures.initial import initialize
 from evalharness.stack.architectures.options import ModelOptions
 from evalharness.stack.engine.engine import Engine
-from evalharness.stack.engine.requests import GenerateJob, Sampling, ScoreJob
+from evalharness.stack.engine.requests import GenerateJob, Sampling, ScoreJob, answers
 from evalharness.stack.layers.attention import WholeSequence
 from evalharness.stack.training.groups import OptimizerRule
 from evalharness.stack.training.model import TrainingModel
@@ -41,18 +41,6 @@ def decoder(request) -> Decoder:
     return model
 
 
-class Waiting:
-    cancelled = False
-
-    def begin(self) -> None: ...
-
-    def done(self, result) -> None:
-        self.result = result
-
-    def failed(self, error) -> None:
-        raise error
-
-
 def sequences() -> list[tuple[int, ...]]:
     """Some that share their beginnings, longer than ALiBi's split of positions."""
     random = torch.Generator().manual_seed(3)
@@ -69,17 +57,14 @@ def full_pass(model: Decoder, ids: tuple[int, ...]) -> torch.Tensor:
 
 
 def serve(model: Decoder, jobs: list, **options) -> list:
-    pending = [jobs]
-    engine = Engine(model, lambda ids: "".join(chr(32 + id) for id in ids), **options)
-    engine.run(lambda: pending.pop() if pending else [])
-    return [job.listener.result for job in jobs]
+    return answers(Engine(model, lambda ids: "".join(chr(32 + id) for id in ids), **options), jobs)
 
 
 @pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-3), (torch.bfloat16, 0.15)])
 def test_the_engine_scores_as_a_full_pass_on_the_processor_does(decoder, dtype, close):
     there = copy.deepcopy(decoder).to("cuda", dtype).eval().requires_grad_(False)
     asked = sequences()
-    results = serve(there, [ScoreJob(ids=ids, start=len(ids) - 20, listener=Waiting()) for ids in asked])
+    results = serve(there, [ScoreJob(ids=ids, start=len(ids) - 20) for ids in asked])
     for ids, result in zip(asked, results, strict=True):
         expected = full_pass(decoder, ids)[len(ids) - 21 : -1]
         targets = torch.tensor(ids[-20:])
@@ -91,7 +76,7 @@ def test_the_engine_scores_as_a_full_pass_on_the_processor_does(decoder, dtype, 
 def test_the_engine_says_what_a_full_pass_of_each_token_says(decoder):
     there = copy.deepcopy(decoder).to("cuda").eval().requires_grad_(False)
     asked = sequences()[:3]
-    results = serve(there, [GenerateJob(ids=ids, max_tokens=12, listener=Waiting()) for ids in asked])
+    results = serve(there, [GenerateJob(ids=ids, max_tokens=12) for ids in asked])
     for ids, result in zip(asked, results, strict=True):
         said, grown = result[0].ids, list(ids)
         for id in said:
@@ -106,9 +91,9 @@ def exact_jobs() -> list:
     asked = sequences()
     drawn = Sampling(temperature=0.9, top_p=0.9, seed=4)
     return [
-        *(ScoreJob(ids=ids, start=len(ids) - 20, listener=Waiting()) for ids in asked),
-        *(GenerateJob(ids=ids, max_tokens=8, log_probabilities=3, listener=Waiting()) for ids in asked[:2]),
-        GenerateJob(ids=asked[2], max_tokens=8, sampling=drawn, n=3, listener=Waiting()),
+        *(ScoreJob(ids=ids, start=len(ids) - 20) for ids in asked),
+        *(GenerateJob(ids=ids, max_tokens=8, log_probabilities=3) for ids in asked[:2]),
+        GenerateJob(ids=asked[2], max_tokens=8, sampling=drawn, n=3),
     ]
 
 

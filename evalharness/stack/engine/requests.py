@@ -3,13 +3,14 @@
 The engine is handed a callable that yields the jobs which arrived since its last call; it calls it before each
 step and serves until nothing is left and nothing arrives. Each job carries a `Listener`: it is told
 when the job enters service and delivers the result as soon as that job is done, whatever else still runs.
+Who has all jobs at hand calls `answers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, cast, overload
 
 from torch import Tensor
 
@@ -35,6 +36,21 @@ class Listener(Protocol[R]):
     def done(self, result: R) -> None: ...
 
     def failed(self, error: Exception) -> None: ...
+
+
+class Kept:
+    """Keeps the result; what failed ends the engine's run."""
+
+    cancelled = False
+    result: Any = None
+
+    def begin(self) -> None: ...
+
+    def done(self, result: Any) -> None:
+        self.result = result
+
+    def failed(self, error: Exception) -> None:
+        raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +106,7 @@ class ScoreJob:
     """At least 1."""
     user: Hashable = None
     """Whose job it is: what jobs of several users read is likely to be read again."""
-    listener: Listener[Scores]
+    listener: Listener[Scores] = field(default_factory=Kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +164,26 @@ class GenerateJob:
     """As in `ScoreJob`."""
     on_tokens: Callable[[int, Sequence[int]], None] | None = None
     """Called with (number of the text, its new tokens) as they are drawn; greedy texts are alike: only text 0's."""
-    listener: Listener[tuple[Generation, ...]]
+    listener: Listener[tuple[Generation, ...]] = field(default_factory=Kept)
 
 
 Job = ScoreJob | GenerateJob
+
+
+class Service(Protocol):
+    """What serves jobs: the engine, or the plain loop for models that the engine does not serve."""
+
+    def run(self, arrivals: Callable[[], Iterable[Job]]) -> None: ...
+
+
+@overload
+def answers(service: Service, jobs: Sequence[ScoreJob]) -> list[Scores]: ...
+@overload
+def answers(service: Service, jobs: Sequence[GenerateJob]) -> list[tuple[Generation, ...]]: ...
+@overload
+def answers(service: Service, jobs: Sequence[Job]) -> list[Any]: ...
+def answers(service: Service, jobs: Sequence[Job]) -> list[Any]:
+    """The results of jobs that were made without a listener, in their order. An error of one is raised."""
+    arriving = [jobs]
+    service.run(lambda: arriving.pop() if arriving else ())
+    return [cast(Kept, job.listener).result for job in jobs]

@@ -12,7 +12,7 @@ from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.architectures.initial import initialize
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.engine.engine import Engine
-from evalharness.stack.engine.requests import GenerateJob, ScoreJob
+from evalharness.stack.engine.requests import GenerateJob, ScoreJob, answers
 from evalharness.stack.layers.attention import WholeSequence
 from evalharness.stack.training.attention import BatchAttention
 
@@ -47,41 +47,24 @@ def trained(config: ModelConfig, *, autocast: bool = False) -> tuple[Decoder, li
     return model.eval().requires_grad_(False), losses
 
 
-class Keeping:
-    """A listener that keeps the result."""
-
-    cancelled = False
-
-    def begin(self) -> None: ...
-
-    def done(self, result) -> None:
-        self.result = result
-
-    def failed(self, error) -> None:
-        raise error
-
-
 def jobs(vocab_size: int) -> list[ScoreJob | GenerateJob]:
     """Prompts that share 270 tokens, as more than a tile and more than 256, and some that share less."""
     random = torch.Generator().manual_seed(3)
     shared = torch.randint(0, vocab_size, (270,), generator=random).tolist()
     asked: list[ScoreJob | GenerateJob] = [
-        ScoreJob(ids=(*shared, 1, 2, 3), start=200, listener=Keeping()),
-        ScoreJob(ids=(*shared, 1, 5, 9, 9, 4), start=268, listener=Keeping()),
-        ScoreJob(ids=(*shared[:100], *range(30)), start=1, listener=Keeping()),
+        ScoreJob(ids=(*shared, 1, 2, 3), start=200),
+        ScoreJob(ids=(*shared, 1, 5, 9, 9, 4), start=268),
+        ScoreJob(ids=(*shared[:100], *range(30)), start=1),
     ]
     prompts = (shared[:30], [*shared, 1, 2], [*shared, 8, 8, 1], [6])
-    return asked + [GenerateJob(ids=tuple(prompt), max_tokens=8, listener=Keeping()) for prompt in prompts]
+    return asked + [GenerateJob(ids=tuple(prompt), max_tokens=8) for prompt in prompts]
 
 
 def serve(model: Decoder, asked: list[ScoreJob | GenerateJob], numerics: str) -> list:
     """What an engine answers, with the weights laid out as the product does it."""
     model = deepcopy(model)
     model.pack()
-    pending = [asked]
-    engine = Engine(model, str, numerics=numerics, batch_tokens=90, check=True)
-    engine.run(lambda: pending.pop() if pending else [])
-    return [job.listener.result for job in asked]
+    return answers(Engine(model, str, numerics=numerics, batch_tokens=90, check=True), asked)
 
 
 @torch.inference_mode()
@@ -176,9 +159,9 @@ def test_bf16_autocast_trains_as_fp32_does(chosen):
 def test_learned_positions_are_used_to_the_last_one(numerics):
     model, _ = trained(config_of({"positions": "learned"}, max_length=130))
     ids = torch.randint(0, 64, (131,), generator=torch.Generator().manual_seed(4)).tolist()
-    score = ScoreJob(ids=tuple(ids), start=1, listener=Keeping())  # the last token is never fed
+    score = ScoreJob(ids=tuple(ids), start=1)  # the last token is never fed
     # A text that repeats itself is guessed ahead of.
-    text = GenerateJob(ids=(7, 8) * 60, max_tokens=100, listener=Keeping())
+    text = GenerateJob(ids=(7, 8) * 60, max_tokens=100)
     scores, (drawn,) = serve(model, [score, text], numerics)
     assert (len(drawn.ids), drawn.finish_reason) == (10, "length")
     with torch.inference_mode():

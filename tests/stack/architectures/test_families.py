@@ -17,7 +17,7 @@ from evalharness.stack.architectures.families.known import FAMILIES, config_from
 from evalharness.stack.checkpoints.load import load_model
 from evalharness.stack.checkpoints.save import save_model
 from evalharness.stack.engine.engine import Engine
-from evalharness.stack.engine.requests import GenerateJob, ScoreJob
+from evalharness.stack.engine.requests import GenerateJob, ScoreJob, answers
 from evalharness.stack.layers.attention import WholeSequence
 
 LINES = [
@@ -81,29 +81,17 @@ def test_a_saved_folder_is_read_by_transformers(saved: tuple[Path, nn.Module], t
     assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in ours.state_dict().items())
 
 
-class Keeping:
-    """A listener that keeps the result."""
-
-    cancelled = False
-
-    def begin(self) -> None: ...
-
-    def done(self, result: Any) -> None:
-        self.result = result
-
-    def failed(self, error: Exception) -> None:
-        raise error
-
-
 def serve(model: Decoder, numerics: str, *, texts: int) -> list[Any]:
     """What an engine draws behind the lines, `texts` of them at once."""
-    jobs = [GenerateJob(ids=tuple(line.tolist()), max_tokens=20, listener=Keeping()) for line in LINES]
-    scores = [ScoreJob(ids=tuple(line.tolist()), start=1, listener=Keeping()) for line in LINES]
-    for begin in range(0, len(LINES), texts):
-        pending = [[*jobs[begin : begin + texts], *scores[begin : begin + texts]]]
+    jobs = [GenerateJob(ids=tuple(line.tolist()), max_tokens=20) for line in LINES]
+    scores = [ScoreJob(ids=tuple(line.tolist()), start=1) for line in LINES]
+    drawn, scored = [], []
+    for at in (slice(begin, begin + texts) for begin in range(0, len(LINES), texts)):
         engine = Engine(model, str, numerics=numerics, batch_tokens=50, check=True)
-        engine.run(lambda pending=pending: pending.pop() if pending else [])
-    return [job.listener.result for job in (*jobs, *scores)]
+        found = answers(engine, [*jobs[at], *scores[at]])
+        drawn += found[: len(jobs[at])]
+        scored += found[len(jobs[at]) :]
+    return drawn + scored
 
 
 @torch.inference_mode()

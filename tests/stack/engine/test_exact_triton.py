@@ -13,7 +13,7 @@ from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.architectures.initial import initialize
 from evalharness.stack.architectures.options import ModelOptions
 from evalharness.stack.engine.engine import Engine
-from evalharness.stack.engine.requests import GenerateJob, Sampling, ScoreJob
+from evalharness.stack.engine.requests import GenerateJob, Kept, Sampling, ScoreJob
 from evalharness.stack.errors import KernelError
 from evalharness.stack.kernels.op import using
 from evalharness.stack.layers.attention import WholeSequence
@@ -27,18 +27,6 @@ PARTS = {
     "experts": {"experts": 4, "experts_per_token": 2, "kv_heads": 2},
     "alibi-sandwich": {"positions": "alibi", "residual": "sandwich", "feed_forward": "geglu"},
 }
-
-
-class Waiting:
-    cancelled = False
-
-    def begin(self) -> None: ...
-
-    def done(self, result) -> None:
-        self.result = result
-
-    def failed(self, error) -> None:
-        raise error
 
 
 def plain_decoder(parts: str) -> Decoder:
@@ -81,10 +69,10 @@ def jobs_of(random: torch.Generator, shared: int, scores: int, texts: int) -> li
     made: list = []
     for number in range(scores):
         asked = (*common, *ids(2 + 3 * number))
-        made.append(ScoreJob(ids=asked, start=max(1, len(asked) - 3), listener=Waiting()))
+        made.append(ScoreJob(ids=asked, start=max(1, len(asked) - 3)))
     for number in range(texts):
         sampling = Sampling(temperature=0.9 * ((number + 1) % 2), seed=number, top_p=0.9)
-        told = {"sampling": sampling, "log_probabilities": 2, "listener": Waiting()}
+        told = {"sampling": sampling, "log_probabilities": 2}
         made.append(GenerateJob(ids=(*common, *ids(1 + number)), max_tokens=2, **told))
     return made
 
@@ -92,7 +80,7 @@ def jobs_of(random: torch.Generator, shared: int, scores: int, texts: int) -> li
 def assert_bits_depend_on_the_job_alone(parts, dtype, shared, scores, texts, order, batch_tokens, waves):
     model = exact_decoder(parts, dtype)
     together = jobs_of(torch.Generator().manual_seed(shared), shared, scores, texts)
-    alone = [dataclasses.replace(job, listener=Waiting()) for job in together]
+    alone = [dataclasses.replace(job, listener=Kept()) for job in together]
     for job in alone:
         serve(model, [[job]])
     shuffled = [together[place] for place in order]

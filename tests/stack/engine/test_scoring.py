@@ -11,7 +11,7 @@ from stack.kernels.ladder import Shapes
 from evalharness.stack.architectures.decoder import Decoder
 from evalharness.stack.config import ModelConfig
 from evalharness.stack.engine.engine import Engine
-from evalharness.stack.engine.requests import GenerateJob, Sampling, ScoreJob
+from evalharness.stack.engine.requests import GenerateJob, Sampling, ScoreJob, answers
 from evalharness.stack.engine.scoring import score_rows
 from evalharness.stack.kernels.linear_scoring import heads
 from evalharness.stack.kernels.op import using
@@ -35,19 +35,6 @@ def model() -> Decoder:
     return model.eval().requires_grad_(False)
 
 
-class Waiting:
-    cancelled = False
-    result = None
-
-    def begin(self) -> None: ...
-
-    def done(self, result) -> None:
-        self.result = result
-
-    def failed(self, error) -> None:
-        raise error
-
-
 def questions(count=6, length=40):
     """The four letters behind questions that begin alike, and longer continuations of one."""
     random = torch.Generator().manual_seed(2)
@@ -55,13 +42,11 @@ def questions(count=6, length=40):
     ids[:, : length // 2] = ids[0, : length // 2]
     asked = [(*question, letter) for question in ids.tolist() for letter in (5, 6, 7, 8)]
     asked += [(*ids[0].tolist(), *ids[other, -5:].tolist()) for other in (1, 2)]
-    return [ScoreJob(ids=each, start=length, listener=Waiting()) for each in asked]
+    return [ScoreJob(ids=each, start=length) for each in asked]
 
 
 def served(model, jobs, **options):
-    pending = [jobs]
-    Engine(model, lambda ids: "", check=True, **options).run(lambda: pending.pop() if pending else [])
-    return [job.listener.result for job in jobs]
+    return answers(Engine(model, lambda ids: "", check=True, **options), jobs)
 
 
 @pytest.mark.parametrize("numerics", ["fast", "exact"])
@@ -100,7 +85,7 @@ def test_no_operation_of_a_run_sees_logits_of_more_than_a_chunk(model, implement
     """Of 62 wanted rows among 300 tokens torch makes the logits of 8 at a time, the Triton kernel those of none."""
     monkeypatch.setitem(heads.LOGITS_AT_ONCE, "cpu", 8 * VOCABULARY)
     tokens = torch.randint(0, VOCABULARY, (300,), generator=torch.Generator().manual_seed(4)).tolist()
-    jobs = [ScoreJob(ids=(*tokens, 3), start=start, listener=Waiting()) for start in (240, 300)]
+    jobs = [ScoreJob(ids=(*tokens, 3), start=start) for start in (240, 300)]
     with using(f"torch,linear_scoring={implementation}"), Shapes() as shapes:
         served(model, jobs)
     # The weight lies either way; of one axis are the results.
@@ -121,8 +106,7 @@ def test_texts_are_the_same_whichever_implementation_draws(model):
 
     def texts():
         jobs = [
-            GenerateJob(ids=(3, number), max_tokens=4, sampling=sampling, listener=Waiting())
-            for number, sampling in enumerate(samplings)
+            GenerateJob(ids=(3, number), max_tokens=4, sampling=sampling) for number, sampling in enumerate(samplings)
         ]
         return [text.ids for (text,) in served(model, jobs)]
 
