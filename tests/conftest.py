@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +53,37 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         if "EVALHARNESS_DATA" in reason or "mirror" in reason:
             report.outcome = "failed"
             report.longrepr = f"EVALHARNESS_DATA is set, yet: {reason}"
+
+
+# ----------------------------------------------------------------------- which kernels computed, at the end of the log
+
+KERNELS = pytest.StashKey[dict[str, set[str]]]()
+
+
+def _note_kernels(config: pytest.Config, used: Mapping[str, Iterable[str]]) -> None:
+    noted = config.stash.setdefault(KERNELS, {})
+    for op, implementations in used.items():
+        noted.setdefault(op, set()).update(implementations)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    ops = sys.modules.get("evalharness.stack.kernels.op")
+    used = ops.used() if ops else {}
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["kernels"] = used
+    else:
+        _note_kernels(session.config, used)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _note_kernels(node.config, getattr(node, "workeroutput", {}).get("kernels", {}))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    noted = config.stash.get(KERNELS, {})
+    if noted:
+        triton = "triton (interpreted)" if os.environ.get("TRITON_INTERPRET") == "1" else "triton"
+        terminalreporter.section("implementations that computed, by op")
+    for op, names in sorted(noted.items()):
+        terminalreporter.line(f"{op}: {', '.join(sorted(names)).replace('triton', triton)}")
