@@ -52,8 +52,8 @@ class Engine:
     `max_texts` the texts that run at once, `guesses` the tokens that are guessed ahead of a text; two engines of one
     model may share a `budget` and a `report`. With `record` (`recorded.cuda_graph`) steps of running texts alone are
     recorded and played again, where Triton computes attention. In `exact` numerics every result has the same bits
-    whatever is computed beside it, on one kind of processor or GPU and build of torch and Triton. On a GPU that takes
-    Triton, and a model that was packed for it.
+    whatever is computed beside it, on one kind of processor or GPU and build of torch and Triton. That takes a model
+    after `pack`, and on a GPU Triton and a model that was packed for it.
 
     Raises:
         KernelError: `exact` cannot be had on the model's device.

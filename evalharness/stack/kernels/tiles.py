@@ -12,11 +12,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 GRAIN = 8
-"""Rows that a product in `exact` has a multiple of on a processor: with few rows, products have other bits."""
+"""Rows that a product of packed weights in `exact` has a multiple of on a processor: one row has other bits."""
 BLOCK = 64
 """Rows of every product in `exact` where grains are not enough."""
 TILE = 64
 """Positions of a tile: tile t holds the positions 64 t to 64 t + 63, whoever asks."""
+
+
+def grain_of(size: int) -> int:
+    """Queries of heads of that size that scores in `exact` have a multiple of on a processor: with fewer, MKL's product
+    has other bits; on Intel's processors with fewer than 16 from heads of 192 on."""
+    return 8 if size <= 128 else 16
 
 
 def scores_of(queries_GMD: Tensor, keys_GSD: Tensor, bias_GMS: Tensor | None = None) -> Tensor:

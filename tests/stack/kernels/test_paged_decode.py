@@ -76,7 +76,7 @@ def test_a_page_that_is_read_in_steps(dtype, window, exact):
 
 
 @IMPLEMENTATIONS
-@pytest.mark.parametrize(("size", "window"), [(8, None), (8, 40), (128, 40)])
+@pytest.mark.parametrize(("size", "window"), [(8, None), (8, 40), (128, 40), (256, None)])
 def test_exact_has_the_bits_of_a_row_that_is_read_alone(implementation, size, window):
     """Whatever texts are beside it, whatever is shared, and whether it was drawn or read."""
     new = [1, 3, 2, 1]

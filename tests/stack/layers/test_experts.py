@@ -8,6 +8,7 @@ from torch import Tensor
 
 from evalharness.stack.kernels import experts
 from evalharness.stack.kernels.op import exactly, using
+from evalharness.stack.kernels.tiles import GRAIN
 from evalharness.stack.layers import experts as layers
 from evalharness.stack.layers.experts import Experts
 from evalharness.stack.layers.feedforward import feed_forward
@@ -64,12 +65,22 @@ def test_bits_do_not_depend_on_the_tokens_beside(packed: bool) -> None:
     layer = made(per_token=3).requires_grad_(False)
     if packed:
         pack(layer)
-    with torch.inference_mode():
+    with torch.inference_mode(), exactly():
         together = layer(X[:48])
         alone = torch.cat([layer(part) for part in X[:48].split(8)])
         mixed = layer(X[:48].flip(0)).flip(0)
     assert torch.equal(together, alone)
     assert torch.equal(together, mixed)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_exact_products_have_whole_grains_of_rows(exact: bool) -> None:
+    layer, rows = made(), []
+    for expert in layer.experts:
+        expert.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    with torch.inference_mode(), exactly(exact):
+        assert layer(X[:3]).shape == (3, WIDTH)
+    assert rows == [GRAIN] * len(rows) if exact else sum(rows) == 3 * layer.per_token
 
 
 def test_an_expert_without_tokens_has_gradients_of_zero() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from evalharness.stack.kernels.paged_decode.plan import Apart, PagePlan
-from evalharness.stack.kernels.tiles import GRAIN, has_amx, mix, scores_of, wide
+from evalharness.stack.kernels.tiles import grain_of, has_amx, mix, scores_of, wide
 
 PATHS_IN_PAGES = False
 FEW = 128
@@ -30,7 +30,8 @@ def paged_decode(
     exact: bool = False,
     paths: Sequence[Tensor] = (),
 ) -> Tensor:
-    """In `exact`, products have at least 8 rows and probabilities meet values page by page, in order of position."""
+    """In `exact`, products have whole grains of queries, and probabilities meet values page by page, in order of
+    position."""
     heads, size = cache_2PSGD.shape[3:]
     repeats = queries_NHD.shape[1] // heads
     if not exact and _few(queries_NHD, plan):
@@ -41,7 +42,7 @@ def paged_decode(
     queries_RGmD = scaled_NHD.view(plan.count, plan.width, heads, repeats, size).transpose(1, 2).flatten(2, 3)
     used = queries_RGmD.shape[2]
     if exact:
-        queries_RGmD = functional.pad(queries_RGmD, (0, 0, 0, -used % GRAIN))
+        queries_RGmD = functional.pad(queries_RGmD, (0, 0, 0, -used % grain_of(size)))
     padded = queries_RGmD.shape[2]
 
     top = len(plan.owners_B)

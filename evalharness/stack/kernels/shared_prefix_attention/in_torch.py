@@ -1,9 +1,9 @@
 """`fast`: large parts in whole products of oneDNN, small ones with the processor's flash attention, with AMX all parts,
 merged by their log-sum-exp. `exact`: the true maximum of a row first, and then tiles of 64 positions in order.
 
-`exact` rests on matrix products whose rows do not depend on each other: MKL's hold that from 4 rows a thread on, so
-products have a multiple of 8. Letters in names: M rows of the line, or the queries of one key head, which are rows x
-H/G; C columns, S keys of a part, H query heads, G key and value heads, D size of a head.
+`exact` rests on matrix products whose rows do not depend on each other: MKL's hold that for whole grains of queries
+(`grain_of`). Letters in names: M rows of the line, or the queries of one key head, which are rows x H/G; C columns, S
+keys of a part, H query heads, G key and value heads, D size of a head.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from evalharness.stack.kernels.shared_prefix_attention.plan import Group, PrefixPlan
-from evalharness.stack.kernels.tiles import GRAIN, add_tiles, has_amx, scores_of, wide
+from evalharness.stack.kernels.tiles import add_tiles, grain_of, has_amx, scores_of, wide
 from evalharness.stack.layers.linear import can_pack, product
 
 LARGE = 1 << 16
@@ -35,7 +35,7 @@ def shared_prefix_attention(
     scaled_MHD = queries_MHD * scale
     keys_GCD, values_GCD = keys_CGD.transpose(0, 1), values_CGD.transpose(0, 1)
     # Room behind the last query, so that products of whole grains can read on.
-    queries_GMD = scaled_MHD.new_zeros(groups, (count + GRAIN) * repeats, size)
+    queries_GMD = scaled_MHD.new_zeros(groups, count * repeats + grain_of(size), size)
     queries_GMD[:, : count * repeats].view(groups, count, repeats, size).copy_(
         scaled_MHD.view(count, groups, repeats, size).transpose(0, 1)
     )
@@ -176,7 +176,7 @@ def _attend_exact(
 
 def _scores(queries_GMD: Tensor, first: int, count: int, keys_GSD: Tensor) -> Tensor:
     """Scores in fp32 of `count` queries and as many more as fill a grain, [G, >= count, S]."""
-    end = first + count + -count % GRAIN
+    end = first + count + -count % grain_of(queries_GMD.shape[-1])
     return scores_of(queries_GMD[:, first:end], keys_GSD)
 
 
