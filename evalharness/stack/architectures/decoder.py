@@ -90,9 +90,10 @@ class Decoder(nn.Module):
         if exact and rows_stand_alone(self.device, self.dtype):
             self.head = ExactLinear(effective_weight(head).detach(), None)
             pack(self, ExactLinear)
-        elif can_pack(self.device, self.dtype):
+        elif self.dtype != torch.float64 and can_pack(self.device, torch.float32):
             self.head = PackedLinear(effective_weight(head).detach().float(), None)
-            pack(self)
+            if can_pack(self.device, self.dtype):
+                pack(self)
 
     @property
     def device(self) -> torch.device:

@@ -9,6 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evalharness.stack.architectures.decoder import Decoder
+from evalharness.stack.architectures.initial import initialize
+from evalharness.stack.architectures.options import ModelOptions
 from evalharness.stack.engine.cache import bytes_per_token
 from evalharness.stack.engine.engine import Engine
 from evalharness.stack.engine.generation import RunningText
@@ -543,3 +546,25 @@ def test_an_error_leaves_the_engine_usable(tiny_model):
 
 def test_no_token_to_score_is_no_work(tiny_model):
     assert serve(tiny_model, [score([5], 1)])[0].log_likelihoods == ()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_exact_bits_of_large_heads_and_of_every_dtype(dtype):
+    """Sums so long that a processor's products of few rows have other bits."""
+    options = {"layers": 1, "width": 256, "heads": 2, "kv_heads": 1, "head_dim": 256, "ffn_width": 1536}
+    model = Decoder(ModelOptions.model_validate(options).to_config(VOCABULARY, 256, None, ()))
+    initialize(model, 5, 0.08)
+    model = model.to(dtype).eval().requires_grad_(False)
+    model.pack(exact=True)
+    ids = torch.randint(0, VOCABULARY, (6, 100), generator=torch.Generator().manual_seed(4))
+    ids[:, :70] = ids[0, :70]
+
+    def jobs():
+        asked = [
+            generate(prompt, 3, sampling=Sampling(temperature=1.0), log_probabilities=1) for prompt in ids.tolist()
+        ]
+        return asked + [score((*prompt, 7), 98) for prompt in ids.tolist()] + [score(ids[0].tolist(), 1)]
+
+    together = serve(model, jobs(), numerics="exact")
+    assert [serve(model, [job], numerics="exact")[0] for job in jobs()] == together
+    assert serve(model, jobs(), numerics="exact", batch_tokens=40) == together

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from evalharness.stack.kernels.linear_scoring import Scored
 from evalharness.stack.kernels.linear_scoring.heads import Head, in_chunks
+from evalharness.stack.layers.linear import ExactLinear
 
 
 @torch.no_grad()
@@ -14,6 +15,8 @@ def linear_scoring(
     hidden_RW: Tensor, head: Head, targets_RK: Tensor, *, entropies: bool = False, exact: bool = False
 ) -> Scored:
     wide = torch.promote_types(hidden_RW.dtype, torch.float32)
+    if exact and isinstance(head, Tensor):
+        head = ExactLinear(head.to(wide), None)
     scores_RK = torch.empty(targets_RK.shape, dtype=wide, device=hidden_RW.device)
     greedy_RK = torch.empty(targets_RK.shape, dtype=torch.bool, device=hidden_RW.device)
     entropies_R = scores_RK.new_empty(len(hidden_RW)) if entropies else None
