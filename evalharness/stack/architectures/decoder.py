@@ -84,14 +84,14 @@ class Decoder(nn.Module):
         Raises:
             KernelError: `exact` cannot be had here.
         """
-        head = self.head
-        if not isinstance(head, nn.Linear):
-            return
+        head_VW = effective_weight(self.head).detach() if isinstance(self.head, nn.Linear) else None
         if exact and rows_stand_alone(self.device, self.dtype):
-            self.head = ExactLinear(effective_weight(head).detach(), None)
+            if head_VW is not None:
+                self.head = ExactLinear(head_VW, None)
             pack(self, ExactLinear)
         elif self.dtype != torch.float64 and can_pack(self.device, torch.float32):
-            self.head = PackedLinear(effective_weight(head).detach().float(), None)
+            if head_VW is not None:
+                self.head = PackedLinear(head_VW.float(), None)
             if can_pack(self.device, self.dtype):
                 pack(self)
 

@@ -16,6 +16,8 @@ from evalharness.stack.errors import CheckpointError
 from evalharness.stack.kernels import int4_linear as int4
 from evalharness.stack.kernels import int8_linear as int8
 from evalharness.stack.layers.attention import WholeSequence
+from evalharness.stack.layers.experts import Experts
+from evalharness.stack.layers.linear import PackedLinear, can_pack
 from evalharness.stack.layers.quantized import Int4Linear, Int8Embedding, Int8Linear
 from evalharness.stack.quantization.kinds import GROUP
 
@@ -118,8 +120,6 @@ def test_nothing_of_it_is_whole_but_norms_and_what_is_told():
     assert isinstance(model.blocks[0].attention.qkv, Int4Linear)
     assert model.blocks[0].attention.qkv.out_features == 128
     assert not any(parameter.requires_grad for parameter in model.parameters())
-    model.pack()  # is packed already
-    assert isinstance(model.head, Int8Linear)
 
 
 def test_tied_embeddings_are_one_weight():
@@ -162,3 +162,15 @@ def test_the_embedded_model_is_unpacked_in_parts(smollm2):
         first -= 1
         if not first:
             break
+
+
+@pytest.mark.skipif(not can_pack(torch.device("cpu"), torch.float32), reason="this build of torch packs no weights")
+@pytest.mark.parametrize("kind", ["int8", "int4"])
+def test_the_routers_weights_are_packed_as_a_whole_models_are(kind: str) -> None:
+    model = build_quantized(held("experts"), torch.float32, torch.device("cpu"), kind)
+    before = model.logits(model(IDS, torch.arange(len(IDS)), WholeSequence()))
+    model.pack()
+    routers = [layer.router for layer in model.modules() if isinstance(layer, Experts)]
+    assert [type(router) for router in routers] == [PackedLinear] * 2
+    assert isinstance(model.head, Int8Linear)
+    torch.testing.assert_close(model.logits(model(IDS, torch.arange(len(IDS)), WholeSequence())), before)
