@@ -119,8 +119,8 @@ class Memory:
     loss: int
     """The gradients by the head and the hidden states, which the loss computes with itself."""
     working: int
-    """Logits of a chunk, their softmax and gradient; or, if that is more, what the backward pass holds beside: the
-    largest gradient of an activation, and all of a block that is computed again."""
+    """Logits of a chunk and their gradient, which on a processor in fp32 takes their place; or, if that is more, what
+    the backward pass holds beside: the largest gradient of an activation, and all of a block that is computed again."""
 
     @property
     def total(self) -> int:
@@ -169,14 +169,14 @@ def memory_with(
     """
     vocabulary, width = model.embedding.weight.shape
     chunk = min(rows, max(FEWEST_ROWS[device], LOGITS[device] // vocabulary))
-    narrow = dtype.itemsize if device == "cuda" and dtype != torch.float32 else 0
-    logits = chunk * vocabulary * (2 * WIDE + narrow)
+    beside = 0 if dtype == torch.float32 and device == "cpu" else dtype.itemsize
+    logits = chunk * vocabulary * (WIDE + beside)
     return Memory(
         weights=_bytes(model.parameters()),
         gradients=_bytes(parameter for parameter in model.parameters() if parameter.requires_grad),
         optimizer=optimizer_bytes(model.named_parameters(), rules),
         activations=saved.kept,
-        loss=WIDE * (vocabulary + rows) * width,
+        loss=(WIDE * vocabulary + dtype.itemsize * rows) * width,
         working=max(logits + saved.copies, saved.again + saved.largest),
     )
 

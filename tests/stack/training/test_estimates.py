@@ -199,9 +199,11 @@ def test_memory_is_what_a_step_allocates(config: ModelConfig, dtype: torch.dtype
     )  # fmt: skip
     share = (told.activations + told.loss + told.working) / measured
     # Where blocks are computed again, all of one and its largest gradient are not there at quite the same time. What
-    # each expert is sent and gives is put together, which takes its room twice for a moment.
+    # each expert is sent and gives is put together, which takes its room twice for a moment. And of one chunk of bf16
+    # the gradient of the head is made when the fp32 of the logits is gone.
     least = 0.9 if recompute or config == EXPERTS else 0.95
-    assert least < share < (1.2 if recompute else 1.05)
+    most = 1.2 if recompute else 1.05
+    assert least < share < most + (0 if dtype == torch.float32 else 0.03)
     sizes = sum(parameter.numel() * 4 for parameter in decoder.parameters())
     assert told.weights == told.gradients == sizes
     assert told.total == 2 * sizes + told.optimizer + told.activations + told.loss + told.working

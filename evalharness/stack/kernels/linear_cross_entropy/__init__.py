@@ -41,8 +41,9 @@ def linear_cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """The sum of weighted losses, z-loss included, and the sum of weighted losses without it, which has no gradient.
 
-    Both are scalars. Logits, softmax and the gradient of the weight are computed in at least fp32 whatever the dtypes;
-    the factors of the products are of the hidden states' dtype on CUDA (under autocast of autocast's), fp32 elsewhere.
+    Both are scalars. Softmax, losses and sums over chunks are in at least fp32 whatever the dtypes. Factors of products
+    are of the hidden states' dtype (on CUDA under autocast of autocast's), and so are their results, but that CUDA's
+    are fp32: processors have no product that is wider than its factors.
     Rows of weight 0 are left out, whatever their hidden states and targets. Gradients are of first order only. Chunks
     always go in the same order.
 

@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 from evalharness.stack.kernels.launching import on_device_of, row_block
-from evalharness.stack.kernels.linear_cross_entropy.chunks import OnChunk, in_chunks
+from evalharness.stack.kernels.linear_cross_entropy.chunks import in_chunks
 
 BLOCK = 4096
 WARPS = 8
@@ -54,18 +54,14 @@ def linear_cross_entropy(
     chunk: int | None = None,
     compiled: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    return in_chunks(hidden_NW, weight_VW, targets_N, weights_N, z_loss, chunk, _prepare)
-
-
-def _prepare(rows: int, vocabulary: int, like: Tensor) -> OnChunk:
-    return _on_chunk
+    return in_chunks(hidden_NW, weight_VW, targets_N, weights_N, z_loss, chunk, _on_chunk)
 
 
 def _on_chunk(
     logits_CV: Tensor, targets_C: Tensor, weights_C: Tensor, z_loss: float, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
     rows, vocabulary = logits_CV.shape
-    logits_CV = logits_CV.contiguous()
+    logits_CV = logits_CV.to(weights_C.dtype).contiguous()
     losses_C, norms_C = torch.empty_like(weights_C), torch.empty_like(weights_C)
     by_logits_CV = logits_CV if dtype == logits_CV.dtype else torch.empty_like(logits_CV, dtype=dtype)
     with on_device_of(logits_CV):
