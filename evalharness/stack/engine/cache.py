@@ -189,5 +189,6 @@ def _room(needed: int, room: int, most: int, device: torch.device) -> int:
 
 
 def bytes_per_token(config: ModelConfig, dtype: torch.dtype) -> int:
-    """Memory of one token's keys and values."""
-    return config.layers * 2 * config.kv_heads * config.stored_dim * dtype.itemsize
+    """Memory of one token: its keys and values, and its last hidden state, which is the larger part where one small
+    key head serves all queries of a wide model."""
+    return (config.layers * 2 * config.kv_heads * config.stored_dim + config.width) * dtype.itemsize

@@ -160,8 +160,9 @@ def _torch_computes(op: Op) -> bool:
     return op.name in _BY_TORCH
 
 
-# torch.compile takes what they find as a constant: it would look into them otherwise, and compile again when other ops
-# are used. The decorator that says so, `torch.compiler.assume_constant_result`, imports its compiler (2.5 s).
+# torch.compile takes what they find as a constant, and what `in_exact` finds: it would look into them otherwise, and
+# compile again when other ops are used. The decorator that says so, `torch.compiler.assume_constant_result`, imports
+# its compiler (2.5 s).
 _chosen._dynamo_marked_constant = True  # type: ignore[attr-defined]
 _torch_computes._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
@@ -203,6 +204,9 @@ def exactly(wanted: bool = True) -> Iterator[None]:
 def in_exact() -> bool:
     """Whether `exactly` is wanted: for paths of torch that would choose by the number of rows."""
     return _EXACT.on
+
+
+in_exact._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def exact_refusal(device: torch.device, dtype: torch.dtype) -> str | None:

@@ -15,7 +15,7 @@ from evalharness.stack.architectures.options import ModelOptions
 from evalharness.stack.engine.cache import bytes_per_token
 from evalharness.stack.engine.engine import Engine
 from evalharness.stack.engine.generation import RunningText
-from evalharness.stack.engine.requests import GenerateJob, Sampling, ScoreJob
+from evalharness.stack.engine.requests import GenerateJob, Sampling, ScoreJob, answers
 from evalharness.stack.kernels.linear_scoring import heads
 from evalharness.stack.layers.attention import WholeSequence
 
@@ -546,6 +546,15 @@ def test_an_error_leaves_the_engine_usable(tiny_model):
 
 def test_no_token_to_score_is_no_work(tiny_model):
     assert serve(tiny_model, [score([5], 1)])[0].log_likelihoods == ()
+
+
+def test_what_is_kept_of_tokens_is_no_more_than_the_budget():
+    """Of a wide model with one small key head, whose last hidden states are most of it."""
+    options = {"layers": 1, "width": 512, "heads": 4, "kv_heads": 1, "head_dim": 16, "ffn_width": 64}
+    model = Decoder(ModelOptions.model_validate(options).to_config(VOCABULARY, 256, None, ()))
+    engine = Engine(model.requires_grad_(False), decode, kv_bytes=2**20, batch_tokens=5)
+    assert len(answers(engine, [ScoreJob(ids=tuple(range(20)), start=1)])) == 1
+    assert 0.9 * 2**20 < sum(part.nbytes for part in (*engine._store.layers, engine._store.hidden)) <= 2**20
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

@@ -1,6 +1,7 @@
 """Feed-forward layers against their formulas and the layers of transformers."""
 
 import math
+from collections.abc import Iterator
 from itertools import combinations
 
 import pytest
@@ -12,6 +13,7 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 from transformers.models.llama.modeling_llama import LlamaMLP
 
 from evalharness.stack.config import GATED
+from evalharness.stack.kernels.op import exactly
 from evalharness.stack.layers.feedforward import FEED_FORWARDS, feed_forward
 
 WIDTH, INNER = 16, 40
@@ -103,3 +105,30 @@ def test_any_two_differ_on_equal_weights():
     outputs = {name: made(name)(X) for name in FEED_FORWARDS}
     for one, other in combinations(outputs, 2):
         assert (outputs[one] - outputs[other]).abs().max() > 1e-4, (one, other)
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("inner", [1365, 1536])
+@pytest.mark.parametrize("name", FEED_FORWARDS)
+def test_exact_bits_do_not_depend_on_where_a_number_lies(name, inner, dtype):
+    """Threads divide numbers evenly: parts then end within vectors of torch's."""
+    layer = feed_forward(name, 1, inner).to(dtype)
+    x = torch.randn(264, inner * (1 + (name in GATED)), generator=torch.Generator().manual_seed(2)).mul_(3).to(dtype)
+    for count in (1, 3, 5):
+        torch.set_num_threads(count)
+        with torch.inference_mode(), exactly():
+            found = layer.between(x)
+            for rows in (8, 24, 40, 88, 104, 136, 200):
+                assert torch.equal(layer.between(x[:rows]), found[:rows]), (count, rows)
+    expected = layer.between(x.double())
+    plain = layer.between(x)
+    assert found.dtype == dtype
+    assert (found - expected).abs().max() <= 2 * (plain - expected).abs().max()
