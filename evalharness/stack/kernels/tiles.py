@@ -29,8 +29,12 @@ def scores_of(queries_GMD: Tensor, keys_GSD: Tensor, bias_GMS: Tensor | None = N
     """``q k^T + bias`` in fp32, [G, M, S]; the queries are scaled, and the bias may be [G, M, S] or any like it.
 
     bf16 keeps 8 bits of scores, and flash attention keeps them in fp32 for that reason; a GPU's product makes fp32
-    sums anyway. Processors' products have no other type of result than that of the factors.
+    sums anyway. Processors' products have no other type of result than that of the factors. Large heads that do not
+    fill AMX's tiles (168 and 240 numbers) are filled up, as their bits would follow the number of rows.
     """
+    unfilled = -queries_GMD.shape[-1] % 32
+    if unfilled and queries_GMD.is_cpu and queries_GMD.shape[-1] > 128 and follows_rows(queries_GMD.dtype):
+        queries_GMD, keys_GSD = (F.pad(part, (0, unfilled)) for part in (queries_GMD, keys_GSD))
     keys_GDS = keys_GSD.transpose(1, 2)
     if queries_GMD.is_cuda and queries_GMD.dtype != torch.float32 and hasattr(torch.ops.aten.bmm, "dtype"):
         scores_GMS: Tensor = torch.ops.aten.bmm.dtype(queries_GMD, keys_GDS, torch.float32)
