@@ -18,15 +18,15 @@ from evalharness.stack.kernels.op import in_exact
 
 
 def gelu(x: Tensor) -> Tensor:
-    return _wide(_gelu, x) if _alike(x) else F.gelu(x)
+    return _wide(_gelu, x) if in_exact() and x.is_cpu else F.gelu(x)
 
 
 def gelu_tanh(x: Tensor) -> Tensor:
-    return _wide(_gelu_tanh, x) if _alike(x) else F.gelu(x, approximate="tanh")
+    return _wide(_gelu_tanh, x) if in_exact() and x.is_cpu else F.gelu(x, approximate="tanh")
 
 
 def swish(x: Tensor) -> Tensor:
-    return _wide(_swish, x) if _alike(x) else F.silu(x)
+    return _wide(_swish, x) if in_exact() and x.is_cpu else F.silu(x)
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -40,12 +40,8 @@ approximation ``x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`` (Hendrycks and G
 # --------------------------------------------------------------------------- exact
 
 
-def _alike(x: Tensor) -> bool:
-    """Whether each number has to be computed alike; without a gradient then."""
-    return x.is_cpu and in_exact()
-
-
 def _wide(composed: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """In at least fp32; without a gradient."""
     return composed(x.to(torch.promote_types(x.dtype, torch.float32))).to(x.dtype)
 
 
