@@ -1,7 +1,6 @@
 """Feed-forward layers against their formulas and the layers of transformers."""
 
 import math
-from collections.abc import Iterator
 from itertools import combinations
 
 import pytest
@@ -107,14 +106,6 @@ def test_any_two_differ_on_equal_weights():
         assert (outputs[one] - outputs[other]).abs().max() > 1e-4, (one, other)
 
 
-@pytest.fixture
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("inner", [1365, 1536])
 @pytest.mark.parametrize("name", FEED_FORWARDS)
