@@ -1,8 +1,8 @@
 """``python -m evalharness.stack.kernels.compilation``: compiles the table's Triton kernels for GPUs that are not here.
 
-Without arguments every op, else those named, and with ``--brief`` one build of each for one target in turn;
-prints a line of JSON a build: besides its size what it needs of a GPU, which tells much of its speed without one.
-Needs no GPU: Triton brings the assemblers.
+Without arguments every op, else those named, and with ``--brief`` one build of each for each target; prints a line of
+JSON a build: besides its size what it needs of a GPU, which tells much of its speed without one. Needs no GPU: Triton
+brings the assemblers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import cycle
 from typing import Any, NamedTuple
 
 from evalharness.stack.errors import KernelError
@@ -145,9 +144,10 @@ def _number(pattern: str, told: str) -> int:
 
 
 def brief(names: tuple[str, ...] = OPS) -> Iterator[tuple[Build, str]]:
-    """One build of each op, each for the next target."""
-    firsts = (next(builds((name,)), None) for name in names)
-    return zip(filter(None, firsts), cycle(TARGETS))
+    """One build of each op for each target."""
+    for name in names:
+        for target in TARGETS:
+            yield next((build, target) for build in builds((name,)) if target in build.signature.targets)
 
 
 def whole(names: tuple[str, ...] = OPS) -> Iterator[tuple[Build, str]]:
